@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* The arena: making the memory, formatting it, mapping it, and this process's private copy of its geometry. */
+#ifndef LARDER_ARENA_ARENA_H
+#define LARDER_ARENA_ARENA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/layout.h"
+
+/*
+ * A mapping. The numbers were checked when it was made and are this process's own, so that what other processes later
+ * write into the header cannot mislead it. Any number of threads may use it.
+ */
+struct arena {
+	unsigned char *base;
+	struct arena_header *header;
+	struct segment_entry *table;
+	atomic_u32 *directory;
+	uint64_t bytes;
+	uint64_t segment_bytes;
+	uint32_t segment_shift;
+	uint32_t segment_count;
+	uint32_t system_segments;
+	uint32_t directory_bits;
+	uint32_t chunks;    /* in a segment */
+	uint32_t homes;     /* home buckets in an index segment; the rest of its buckets are for overflow */
+	uint32_t overflows; /* overflow buckets in an index segment */
+	uint64_t clock_offset_ns;
+	uint64_t id;
+	bool writable;
+	uint8_t secret[SECRET_BYTES];
+};
+
+enum page_choice { PAGES_AUTO, PAGES_HUGE, PAGES_SMALL };
+
+/*
+ * Makes the memory of an arena: a memfd, on 2 MiB pages when choice allows and they can be had (every page is touched
+ * to know), else on ordinary ones. Seals it against shrinking and growing.
+ * Return: the descriptor; -EINVAL: bytes out of range; -ENOMEM: not so much memory. ret_page_bytes says what it got.
+ */
+int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault);
+
+struct arena_plan {
+	uint64_t page_bytes;
+	uint32_t access;   /* enum larder_access */
+	bool plain_epochs; /* larderd can issue membarrier(2) */
+};
+
+/* Rounds a wish down to what an arena can be: a multiple of the segment size that belongs to it, or 0: out of range. */
+uint64_t arena_round_bytes(uint64_t bytes);
+
+/* Formats fresh memory (all zero) of a descriptor and maps it writable. Return: 0 or -errno. */
+int arena_format(int fd, const struct arena_plan *plan, struct arena *ret_arena, struct fault *fault);
+
+/*
+ * Maps an arena that exists and checks its header. Return: 0; -EPROTO: not an arena of this layout, or it contradicts
+ * itself; -errno of fstat or mmap.
+ */
+int arena_map(int fd, bool writable, struct arena *ret_arena, struct fault *fault);
+
+void arena_unmap(struct arena *arena);
+
+/* The largest value that fits beside a key of key_size bytes. */
+uint64_t arena_value_max(const struct arena *arena, uint64_t key_size);
+
+static inline uint64_t arena_now_ns(const struct arena *arena)
+{
+	return monotonic_ns() + arena->clock_offset_ns;
+}
+
+static inline uint64_t arena_now_ms(const struct arena *arena)
+{
+	return arena_now_ns(arena) / NS_PER_MS;
+}
+
+#endif

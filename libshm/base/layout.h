@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every structure that two processes share, and nothing else. docs/LAYOUT.md draws them.
+ *
+ * Rules: fixed-width types; offsets, never pointers; no field whose meaning depends on a process. A change here changes
+ * LAYOUT_STAMP (it hashes the sizes and offsets), and processes with different stamps refuse each other. Change
+ * LAYOUT_VERSION when the meaning of a field changes while its place does not.
+ *
+ * All of it may be overwritten by a hostile process: read a field once, check the copy, use the copy.
+ */
+#ifndef LARDER_BASE_LAYOUT_H
+#define LARDER_BASE_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomics.h"
+
+#define LAYOUT_VERSION 1
+#define ARENA_MAGIC UINT64_C(0x414e4552414c4452)   /* "RDLARENA": an arena */
+#define CONTROL_MAGIC UINT64_C(0x4c5254434c4452)  /* "RDLCTRL": a control page */
+
+#define CACHE_LINE 64  /* a bucket */
+#define PRIVATE_LINE 128 /* what one writer owns: two lines, because adjacent ones are prefetched in pairs */
+
+/* ---- geometry ---------------------------------------------------------------------------------------------------- */
+
+#define ARENA_BYTES_MIN (UINT64_C(1) << 20)
+#define ARENA_BYTES_MAX (UINT64_C(1) << 39) /* 36-bit offsets in units of 8 bytes */
+#define SEGMENT_BYTES_MIN (UINT64_C(64) << 10)
+#define SEGMENT_BYTES_MAX (UINT64_C(2) << 20)
+#define CHUNK_BYTES (UINT64_C(16) << 10)
+#define OBJECT_UNIT 8 /* objects begin and end on multiples of this */
+#define SECRET_BYTES 192
+#define DIRECTORY_BITS_MAX 18
+
+/*
+ * TTL classes: class 0 holds what does not expire; class c > 0 holds objects whose life is in [2^(c-1), 2^c) s, class 1
+ * also all shorter ones and the last class also all longer ones.
+ */
+#define TTL_CLASSES 24
+
+/* ---- arena header ------------------------------------------------------------------------------------------------ */
+
+struct arena_header {
+	uint64_t magic;
+	uint64_t layout_version;
+	uint64_t layout_stamp;
+	uint64_t arena_bytes;
+	uint64_t segment_bytes;
+	uint64_t segment_count;
+	uint64_t system_segments;  /* segments 0.. of which hold this header and the tables */
+	uint64_t table_offset;     /* struct segment_entry[segment_count] */
+	uint64_t directory_offset; /* atomic_u32[1 << directory_bits], by the highest bits of the hash */
+	uint64_t directory_bits;
+	uint64_t page_bytes;       /* page size of the memory, for information */
+	uint64_t access;           /* enum larder_access */
+	uint64_t arena_id;         /* random: tells one arena from the next */
+	uint64_t clock_offset_ns;  /* arena time = CLOCK_MONOTONIC + this; was the wall clock when the arena was made */
+	uint64_t created_ms;       /* arena time */
+	uint64_t plain_epochs;     /* 1: larderd can issue memory barriers, so readers need not */
+	uint8_t secret[SECRET_BYTES]; /* of the key hash */
+
+	/* Written by the keeper only. */
+	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* begins at 1 */
+	atomic_u64 clients;
+	atomic_u64 expired_segments;
+	atomic_u64 evicted_segments;
+	atomic_u64 dead_gets, dead_hits, dead_sets, dead_deletes; /* counters of processes that are gone */
+
+	/* Written by whoever allocates. */
+	_Alignas(PRIVATE_LINE) atomic_u32 free_sequence; /* futex: the keeper adds 1 when segments became free */
+	atomic_u32 free_segments;                        /* a hint; the keeper counts anew */
+	atomic_u32 free_low_mark;                        /* below this a writer wakes the keeper */
+	atomic_u32 search_hint;                          /* segment from which to look for a free one */
+	_Alignas(PRIVATE_LINE) atomic_u32 open_segment[TTL_CLASSES]; /* segment + 1 in which a class allocates; 0: none */
+};
+
+/* ---- segments ---------------------------------------------------------------------------------------------------- */
+
+enum segment_state {
+	SEGMENT_FREE = 0,      /* zeroed chunk headers; any writer may take it */
+	SEGMENT_OPEN = 1,      /* data: chunks can be taken while there are some */
+	SEGMENT_CONDEMNED = 2, /* data: no more objects; being unlinked by the keeper */
+	SEGMENT_INDEX = 3,     /* buckets */
+	SEGMENT_RETIRED = 4,   /* index: split, waiting for its readers */
+	SEGMENT_SYSTEM = 5     /* header and tables */
+};
+
+/*
+ * The state word of a segment, changed by compare-and-swap only, so that taking a chunk, condemning and recycling exclude
+ * each other:	{ zero:17 | next chunk:16 | TTL class:8 | state:8 | generation:15 }, generation lowest.
+ */
+#define SEGMENT_GENERATION_BITS 15
+#define SEGMENT_GENERATION_MASK ((UINT64_C(1) << SEGMENT_GENERATION_BITS) - 1)
+#define SEGMENT_STATE_SHIFT 15
+#define SEGMENT_CLASS_SHIFT 23
+#define SEGMENT_CHUNK_SHIFT 31
+
+struct segment_entry {
+	_Alignas(CACHE_LINE) atomic_u64 state;
+	atomic_u64 expires_ms; /* data: no object lives longer (arena time); 0: some do not expire */
+	atomic_u64 opened_ms;  /* data: when it was taken from free (arena time): the age for eviction */
+	atomic_u64 children;   /* index: { segment of the hashes with 1 : 32 | with 0 : 32 } once a split began, else 0 */
+	atomic_u32 prefix;     /* index: the first directory entry it serves */
+	atomic_u32 depth;      /* index: how many directory bits its keys share */
+	atomic_u32 overflow_used; /* index: overflow buckets that have an owner; a hint for growth */
+	atomic_u32 reserved;
+};
+
+/* At the start of every run of chunks. The words of an unused chunk are zero. */
+struct chunk_header {
+	atomic_u32 chunks; /* length of the run; 0: nobody came as far as to write here */
+	uint32_t reserved;
+};
+
+/* ---- objects ----------------------------------------------------------------------------------------------------- */
+
+/*
+ * An object: this header, then in this order and only where a flag says so: expiry (8 bytes, arena ms), user flags
+ * (4 bytes); then the key; then the value, aligned for its size; padded to OBJECT_UNIT. A counter has no value bytes:
+ * its pair of words stands at the first 16-byte boundary after the key.
+ * Never changed once published, except the words of a counter.
+ */
+struct object {
+	atomic_u16 key_size; /* written last, with release; 0: no object here (yet) */
+	uint8_t flags;       /* OBJECT_... */
+	atomic_u8 heat;      /* for eviction */
+	uint32_t value_size;
+	uint64_t version;
+};
+
+#define OBJECT_EXPIRES 1u /* has the expiry word */
+#define OBJECT_FLAGS 2u   /* has the user flags word */
+#define OBJECT_COUNTER 4u /* value is struct counter */
+
+/*
+ * A counter changes in place, both words at once. Once frozen it never changes again: who wants to change it makes a new
+ * object and replaces this one, so that cas and relocation cannot lose an increment.
+ */
+struct counter {
+	_Alignas(16) atomic_u64 value; /* int64_t in two's complement */
+	atomic_u64 version;            /* { version:63 | frozen:1 }, frozen lowest */
+};
+#define COUNTER_FROZEN UINT64_C(1)
+
+/* ---- index ------------------------------------------------------------------------------------------------------- */
+
+#define BUCKET_SLOTS 7
+#define CHAIN_BUCKETS 4 /* a home bucket and at most this - 1 overflow buckets: bounds every lookup */
+#define CHAIN_SLOTS (CHAIN_BUCKETS * BUCKET_SLOTS)
+
+/* Slot words: an object, or a link to an overflow bucket (last slot of a bucket only), or empty. */
+#define SLOT_OBJECT (UINT64_C(1) << 63) /* { 1 | tag:11 | generation:15 | frozen:1 | offset in units:36 } */
+#define SLOT_LINK (UINT64_C(1) << 62)   /* { 01 | zero | frozen:1 | bucket in this segment:36 } */
+#define SLOT_FROZEN (UINT64_C(1) << 36) /* a split is copying this bucket: no change any more */
+#define SLOT_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
+#define SLOT_GENERATION_SHIFT 37
+#define SLOT_TAG_SHIFT 52
+#define SLOT_TAG_MASK UINT64_C(0x7ff)
+#define SLOT_SEQUENCE_SHIFT 37 /* empty: { 00 | zero:4 | sequence:21 | frozen:1 | nonce:36 }; all zero: never used */
+
+/* Control word of a home bucket: { sequence:21 | moved:1 | frozen:1 | target slot:5 | intent, an object offset:36 }. */
+#define CONTROL_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
+#define CONTROL_TARGET_SHIFT 36
+#define CONTROL_TARGET_MASK UINT64_C(31)
+#define CONTROL_FROZEN (UINT64_C(1) << 41)
+#define CONTROL_MOVED (UINT64_C(1) << 42)
+#define CONTROL_SEQUENCE_SHIFT 43
+#define SEQUENCE_MASK ((UINT64_C(1) << 21) - 1)
+
+struct bucket {
+	_Alignas(CACHE_LINE) atomic_u64 control; /* overflow bucket: { level:32 | home bucket + 1 : 32 } of its owner */
+	atomic_u64 slots[BUCKET_SLOTS];
+};
+
+/* ---- control page: one client's, shared by it and the keeper only ------------------------------------------------- */
+
+#define THREADS_MAX 1024
+#define PIN_SHARDS 8
+
+/* One thread of the client. Written by that thread; epoch also by the keeper when it revokes. */
+struct thread_line {
+	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* 0: outside; else the epoch in which it entered, or EPOCH_REVOKED */
+	atomic_u64 write_pin;                    /* segment + 1 into which it writes at the moment; 0: none */
+	atomic_u64 gets, hits, sets, deletes;    /* counters */
+};
+#define EPOCH_REVOKED UINT64_MAX
+
+struct control_page {
+	uint64_t magic;
+	uint64_t layout_stamp;
+	uint64_t client_id;
+	uint64_t segment_count;
+	atomic_u64 fenced;      /* 1: its threads enter with a full barrier of their own */
+	atomic_u64 thread_high; /* lines ever used: the keeper looks at no others */
+	_Alignas(PRIVATE_LINE) struct thread_line threads[THREADS_MAX];
+	/* atomic_u32 pins[PIN_SHARDS][segment_count]: how many views hold a segment back */
+};
+
+_Static_assert(sizeof(struct segment_entry) == CACHE_LINE, "a segment entry is a cache line");
+_Static_assert(sizeof(struct bucket) == CACHE_LINE, "a bucket is a cache line");
+_Static_assert(sizeof(struct object) == 16, "object header");
+_Static_assert(sizeof(struct chunk_header) == OBJECT_UNIT, "objects after it are aligned");
+_Static_assert(sizeof(struct counter) == 16, "counter");
+_Static_assert(sizeof(struct thread_line) == PRIVATE_LINE, "no two threads share a line");
+_Static_assert(sizeof(struct arena_header) <= 4096, "header page");
+_Static_assert(offsetof(struct arena_header, epoch) % PRIVATE_LINE == 0, "the epoch has a line of its own");
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_SHORT_LOCK_FREE == 2, "atomics work across processes");
+
+/* What two processes must agree on, folded into one number (FNV-1a over the list). */
+#define LAYOUT_FOLD(hash, x) (((hash) ^ (uint64_t)(x)) * UINT64_C(0x100000001b3))
+static inline uint64_t layout_stamp(void)
+{
+	const uint64_t facts[] = {
+		LAYOUT_VERSION, CHUNK_BYTES, OBJECT_UNIT, TTL_CLASSES, BUCKET_SLOTS, CHAIN_BUCKETS, THREADS_MAX, PIN_SHARDS,
+		sizeof(struct arena_header), offsetof(struct arena_header, secret), offsetof(struct arena_header, epoch),
+		offsetof(struct arena_header, free_sequence), offsetof(struct arena_header, open_segment),
+		offsetof(struct segment_entry, expires_ms), offsetof(struct segment_entry, children),
+		offsetof(struct segment_entry, overflow_used), offsetof(struct object, value_size),
+		offsetof(struct object, version), offsetof(struct bucket, slots), offsetof(struct thread_line, write_pin),
+		offsetof(struct thread_line, gets), offsetof(struct control_page, threads), sizeof(struct control_page),
+	};
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++)
+		hash = LAYOUT_FOLD(hash, facts[i]);
+	return hash;
+}
+
+#endif
