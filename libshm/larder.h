@@ -53,6 +53,10 @@
 extern "C" {
 #endif
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* the library itself is compiled with all else hidden */
+#endif
+
 #define LARDER_VERSION_MAJOR 0
 #define LARDER_VERSION_MINOR 1
 #define LARDER_VERSION_PATCH 0
@@ -275,8 +279,8 @@ struct larder_stat {
 	uint64_t entries;              /* keys in the index, expired ones included (counted by this call) */
 	uint64_t key_bytes;            /* their keys (counted by this call) */
 	uint64_t value_bytes;          /* their values (counted by this call) */
-	uint64_t used_bytes;           /* memory in use for them: data chunks, index, header and tables */
-	uint64_t gets;                 /* lookups by all processes, living and dead */
+	uint64_t used_bytes;           /* memory in use: data chunks taken, index segments, header and tables */
+	uint64_t gets;                 /* lookups by all processes, living and dead (a moment late, like the next three) */
 	uint64_t hits;
 	uint64_t sets;                 /* writes that stored something */
 	uint64_t deletes;
@@ -297,6 +301,10 @@ const char *larder_strerror(int result);
 
 /* The version of the library in use, as "0.1.0". */
 const char *larder_version(void);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -66,7 +66,7 @@ struct arena_header {
 	atomic_u64 clients;
 	atomic_u64 expired_segments;
 	atomic_u64 evicted_segments;
-	atomic_u64 dead_gets, dead_hits, dead_sets, dead_deletes; /* counters of processes that are gone */
+	atomic_u64 gets, hits, sets, deletes; /* of all clients, dead and alive; brought up to date a few times a second */
 
 	/* Written by whoever allocates. */
 	_Alignas(PRIVATE_LINE) atomic_u32 free_sequence; /* futex: the keeper adds 1 when segments became free */
@@ -83,7 +83,7 @@ enum segment_state {
 	SEGMENT_OPEN = 1,      /* data: chunks can be taken while there are some */
 	SEGMENT_CONDEMNED = 2, /* data: no more objects; being unlinked by the keeper */
 	SEGMENT_INDEX = 3,     /* buckets */
-	SEGMENT_RETIRED = 4,   /* index: split, waiting for its readers */
+	SEGMENT_RETIRED = 4,   /* nothing refers to it: an index segment before or after its life, data about to be free */
 	SEGMENT_SYSTEM = 5     /* header and tables */
 };
 

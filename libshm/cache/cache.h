@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The operations of the cache on a mapped arena: what the public API does once it is attached, and what the keeper does
- * for read-only clients. Results are those of larder.h. Sizes of keys are checked by the caller (cache_key_valid).
+ * for read-only clients. Results are those of larder.h; every call checks the sizes it is given.
  */
 #ifndef LARDER_CACHE_CACHE_H
 #define LARDER_CACHE_CACHE_H
@@ -44,9 +44,18 @@ int cache_attach(struct cache *cache, int arena_fd, int control_fd, int wake_fd,
                  uint32_t timeout_ms, struct fault *fault);
 void cache_detach(struct cache *cache);
 
+/* As cache_attach, over a mapping that exists already; cache_detach unmaps it. For the keeper. */
+int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, int wake_fd, uint32_t timeout_ms,
+                struct fault *fault);
+
 /* Takes and returns a thread line. Return: 0; -EUSERS: THREADS_MAX threads are using it. */
 int cache_thread_start(struct cache *cache, struct cache_thread *ret_thread);
 void cache_thread_stop(struct cache_thread *thread);
+
+static inline bool cache_key_valid(const void *key, size_t key_size)
+{
+	return key && key_size >= 1 && key_size <= LARDER_KEY_MAX;
+}
 
 /* ---- reads (read.c, batch.c, scan.c, census.c) --------------------------------------------------------------------- */
 

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How memory comes back. A data segment goes through these stages; many may be in each, and none waits for another:
+ *
+ *	DRAINING  condemned: writers that look at its state go elsewhere; we wait for those who pinned it before
+ *	GRACE     unlinked: no slot refers to its objects any more; we wait for the sections that may still see them
+ *	PINNED    only views can still hold it
+ *
+ * and a split index segment through GRACE alone, but it also waits until no revoked thread is left: the late
+ * compare-and-swap of such a thread must find the bucket as it left it.
+ *
+ * The order of the steps is what makes it safe (epoch/epoch.h): state word, barrier, write pins, unlink, epoch, barrier, epoch words,
+ * view pins. A thread that sits in a section for stall_ms while somebody waits for memory is revoked; then the pins are
+ * looked at once more, after another barrier, because the thread may have pinned just before.
+ *
+ * Nothing is kept here that could not be found again in the arena: a new keeper begins with adopt().
+ */
+#include "daemon/reclaim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/platform.h"
+#include "daemon/growth.h"
+#include "daemon/log.h"
+#include "epoch/grace.h"
+#include "index/index.h"
+#include "object/walk.h"
+
+#define IDLE_MS 250u          /* longest time between two looks at the arena */
+#define WAITING_MS 1u         /* while a stage waits */
+#define CONDEMN_BATCH 16u     /* segments taken into work at once */
+#define EMPTY_LIFE_MS 1000u   /* how long a segment in which nothing was stored yet stays */
+
+enum stage { STAGE_NONE, STAGE_DRAINING, STAGE_GRACE, STAGE_PINNED };
+enum reason { REASON_EXPIRED, REASON_EVICTED, REASON_SPLIT };
+
+struct work {
+	enum stage stage;
+	enum reason reason;
+	uint64_t epoch;    /* GRACE: which must have been reached */
+	uint64_t since_ms; /* in this stage */
+};
+
+struct client {
+	struct control *control;
+	uint64_t gets, hits, sets, deletes; /* of its counters, what was added to the arena's */
+};
+
+struct reclaim {
+	struct arena *arena;
+	uint32_t stall_ms;
+	struct growth growth;
+	struct client *clients;
+	uint32_t client_count, client_room;
+	uint32_t in_work; /* segments in a stage */
+	struct work work[]; /* for each segment */
+};
+
+/* ---- clients ------------------------------------------------------------------------------------------------------- */
+
+static void add_counter(atomic_u64 *total, uint64_t *added, uint64_t now)
+{
+	/* A client may write anything into its counters; they are only numbers. */
+	store_relaxed(total, load_relaxed(total) + (now - *added));
+	*added = now;
+}
+
+static void add_counters(struct reclaim *reclaim, struct client *client)
+{
+	struct control_page *page = client->control->page;
+	struct arena_header *header = reclaim->arena->header;
+	uint64_t high = load_relaxed(&page->thread_high);
+	uint64_t gets = 0, hits = 0, sets = 0, deletes = 0;
+
+	for (uint64_t i = 0; i < high && i < THREADS_MAX; i++) {
+		gets += load_relaxed(&page->threads[i].gets);
+		hits += load_relaxed(&page->threads[i].hits);
+		sets += load_relaxed(&page->threads[i].sets);
+		deletes += load_relaxed(&page->threads[i].deletes);
+	}
+	add_counter(&header->gets, &client->gets, gets);
+	add_counter(&header->hits, &client->hits, hits);
+	add_counter(&header->sets, &client->sets, sets);
+	add_counter(&header->deletes, &client->deletes, deletes);
+}
+
+static void update_statistics(struct reclaim *reclaim)
+{
+	for (uint32_t i = 0; i < reclaim->client_count; i++)
+		add_counters(reclaim, &reclaim->clients[i]);
+}
+
+int reclaim_add_client(struct reclaim *reclaim, struct control *control)
+{
+	if (reclaim->client_count == reclaim->client_room) {
+		uint32_t room = reclaim->client_room ? reclaim->client_room * 2 : 16;
+		struct client *clients = realloc(reclaim->clients, room * sizeof *clients);
+
+		if (!clients)
+			return -ENOMEM;
+		reclaim->clients = clients;
+		reclaim->client_room = room;
+	}
+	reclaim->clients[reclaim->client_count++] = (struct client){ .control = control };
+	store_relaxed(&reclaim->arena->header->clients, reclaim->client_count);
+	return 0;
+}
+
+void reclaim_remove_client(struct reclaim *reclaim, struct control *control)
+{
+	for (uint32_t i = 0; i < reclaim->client_count; i++) {
+		if (reclaim->clients[i].control != control)
+			continue;
+		add_counters(reclaim, &reclaim->clients[i]);
+		reclaim->clients[i] = reclaim->clients[--reclaim->client_count];
+		break;
+	}
+	store_relaxed(&reclaim->arena->header->clients, reclaim->client_count);
+}
+
+static bool write_pinned(const struct reclaim *reclaim, uint32_t segment)
+{
+	for (uint32_t i = 0; i < reclaim->client_count; i++)
+		if (grace_write_pinned(reclaim->clients[i].control, segment))
+			return true;
+	return false;
+}
+
+static bool view_pinned(const struct reclaim *reclaim, uint32_t segment)
+{
+	for (uint32_t i = 0; i < reclaim->client_count; i++)
+		if (grace_view_pinned(reclaim->clients[i].control, segment))
+			return true;
+	return false;
+}
+
+static uint64_t oldest_section(const struct reclaim *reclaim)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < reclaim->client_count; i++) {
+		uint64_t client = grace_oldest(reclaim->clients[i].control);
+
+		oldest = client < oldest ? client : oldest;
+	}
+	return oldest;
+}
+
+static uint32_t revoked_threads(const struct reclaim *reclaim)
+{
+	uint32_t revoked = 0;
+
+	for (uint32_t i = 0; i < reclaim->client_count; i++)
+		revoked += grace_revoked(reclaim->clients[i].control);
+	return revoked;
+}
+
+/* ---- choosing what goes -------------------------------------------------------------------------------------------- */
+
+static void enter_stage(struct reclaim *reclaim, uint32_t segment, enum stage stage)
+{
+	struct work *work = &reclaim->work[segment];
+
+	reclaim->in_work += (stage != STAGE_NONE) - (work->stage != STAGE_NONE);
+	work->stage = stage;
+	work->since_ms = monotonic_ms();
+}
+
+static bool condemn(struct reclaim *reclaim, uint32_t segment, enum reason reason)
+{
+	if (!segment_change(reclaim->arena, segment, SEGMENT_OPEN, SEGMENT_CONDEMNED))
+		return false;
+	reclaim->work[segment].reason = reason;
+	enter_stage(reclaim, segment, STAGE_DRAINING);
+	return true;
+}
+
+/* When the last object of a segment will have expired (arena time); UINT64_MAX: some do not. */
+static uint64_t expiry_of(const struct arena *arena, uint32_t segment, struct segment_word word)
+{
+	uint64_t expires_ms = load_relaxed(&arena->table[segment].expires_ms);
+	uint64_t opened_ms = load_relaxed(&arena->table[segment].opened_ms);
+
+	if (word.ttl_class == 0)
+		return UINT64_MAX;
+	return expires_ms > opened_ms + EMPTY_LIFE_MS ? expires_ms : opened_ms + EMPTY_LIFE_MS;
+}
+
+/* Condemns what has expired. Return: when the next will, in arena time. */
+static uint64_t condemn_expired(struct reclaim *reclaim, uint64_t now_ms, uint32_t *ret_free)
+{
+	uint64_t next = UINT64_MAX;
+
+	*ret_free = 0;
+	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
+		struct segment_word word = segment_load(reclaim->arena, segment);
+		uint64_t expires_ms;
+
+		*ret_free += word.state == SEGMENT_FREE;
+		if (word.state != SEGMENT_OPEN)
+			continue;
+		expires_ms = expiry_of(reclaim->arena, segment, word);
+		if (expires_ms <= now_ms)
+			condemn(reclaim, segment, REASON_EXPIRED);
+		else if (expires_ms < next)
+			next = expires_ms;
+	}
+	return next;
+}
+
+static uint32_t oldest_segment(const struct arena *arena)
+{
+	uint64_t oldest_ms = UINT64_MAX;
+	uint32_t oldest = arena->segment_count;
+
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		uint64_t opened_ms = load_relaxed(&arena->table[segment].opened_ms);
+
+		if (segment_load(arena, segment).state == SEGMENT_OPEN && opened_ms < oldest_ms) {
+			oldest_ms = opened_ms;
+			oldest = segment;
+		}
+	}
+	return oldest;
+}
+
+/* Segments that will be free without further ado: neither held by a writer nor by a view. */
+static uint32_t coming_free(const struct reclaim *reclaim)
+{
+	uint32_t coming = 0;
+
+	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++) {
+		const struct work *work = &reclaim->work[segment];
+
+		coming += work->stage == STAGE_GRACE ||
+		          (work->stage == STAGE_DRAINING && !write_pinned(reclaim, segment));
+	}
+	return coming;
+}
+
+/* When memory runs low, the oldest go. */
+static void condemn_oldest(struct reclaim *reclaim, uint32_t free)
+{
+	uint32_t low = load_relaxed(&reclaim->arena->header->free_low_mark);
+	uint32_t target = low * 2 + reclaim->growth.segments_wanted;
+	uint32_t coming;
+
+	if (free >= low + reclaim->growth.segments_wanted)
+		return;
+	coming = coming_free(reclaim);
+	for (uint32_t i = 0; i < CONDEMN_BATCH && free + coming < target; i++) {
+		uint32_t segment = oldest_segment(reclaim->arena);
+
+		if (segment == reclaim->arena->segment_count)
+			return;
+		coming += condemn(reclaim, segment, REASON_EVICTED);
+	}
+}
+
+/* ---- the stages ---------------------------------------------------------------------------------------------------- */
+
+static void unlink_objects(const struct arena *arena, uint32_t segment)
+{
+	uint32_t generation = segment_load(arena, segment).generation;
+	struct object_walk walk = { .segment = segment };
+	struct object_view object;
+
+	while (object_walk_next(arena, &walk, &object))
+		index_unlink(arena, &object, generation);
+	if (walk.faults)
+		log_line(LOG_WARNING, "segment %u holds what no writer leaves there: some process wrote over it", segment);
+}
+
+/* DRAINING -> GRACE for all that have no writer. Return: how many went on. */
+static uint32_t drain(struct reclaim *reclaim)
+{
+	struct arena *arena = reclaim->arena;
+	uint32_t drained = 0;
+	uint64_t epoch;
+
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		struct work *work = &reclaim->work[segment];
+
+		if (work->stage != STAGE_DRAINING || write_pinned(reclaim, segment))
+			continue;
+		/* A writer may have stored something that lives longer just before it saw the state. */
+		if (work->reason == REASON_EXPIRED &&
+		    expiry_of(arena, segment, segment_load(arena, segment)) > arena_now_ms(arena)) {
+			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
+			enter_stage(reclaim, segment, STAGE_NONE);
+			continue;
+		}
+		unlink_objects(arena, segment);
+		enter_stage(reclaim, segment, STAGE_GRACE);
+		work->epoch = UINT64_MAX;
+		drained++;
+	}
+	if (!drained)
+		return 0;
+	epoch = grace_begin(arena);
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++)
+		if (reclaim->work[segment].stage == STAGE_GRACE && reclaim->work[segment].epoch == UINT64_MAX)
+			reclaim->work[segment].epoch = epoch;
+	return drained;
+}
+
+/* Revokes whoever has held a grace period up for too long. Return: how many. */
+static uint32_t revoke_stalled(struct reclaim *reclaim)
+{
+	uint64_t now_ms = monotonic_ms();
+	uint64_t epoch = 0;
+	uint32_t revoked = 0;
+
+	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
+		const struct work *work = &reclaim->work[segment];
+
+		if (work->stage == STAGE_GRACE && now_ms - work->since_ms >= reclaim->stall_ms && work->epoch > epoch)
+			epoch = work->epoch;
+	}
+	for (uint32_t i = 0; epoch && i < reclaim->client_count; i++)
+		revoked += grace_revoke(reclaim->clients[i].control, epoch);
+	if (revoked)
+		log_line(LOG_INFO, "%u stopped thread%s will start over when it goes on", revoked, revoked == 1 ? "" : "s");
+	return revoked;
+}
+
+static void give_back(struct reclaim *reclaim, uint32_t segment)
+{
+	struct arena_header *header = reclaim->arena->header;
+	struct work *work = &reclaim->work[segment];
+
+	if (work->reason == REASON_EXPIRED)
+		fetch_add_relaxed(&header->expired_segments, 1);
+	if (work->reason == REASON_EVICTED)
+		fetch_add_relaxed(&header->evicted_segments, 1);
+	segment_change(reclaim->arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);
+	segment_recycle(reclaim->arena, segment);
+	enter_stage(reclaim, segment, STAGE_NONE);
+}
+
+/* GRACE -> PINNED -> free. The control pages are read after a barrier. Return: how many became free. */
+static uint32_t finish(struct reclaim *reclaim)
+{
+	uint64_t oldest = oldest_section(reclaim);
+	uint32_t freed = 0;
+
+	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
+		struct work *work = &reclaim->work[segment];
+
+		if (work->stage == STAGE_GRACE && oldest >= work->epoch)
+			enter_stage(reclaim, segment, STAGE_PINNED);
+		if (work->stage != STAGE_PINNED)
+			continue;
+		if (work->reason == REASON_SPLIT ? revoked_threads(reclaim) != 0 : view_pinned(reclaim, segment))
+			continue;
+		give_back(reclaim, segment);
+		freed++;
+	}
+	return freed;
+}
+
+/* Lets a split segment wait for its readers. */
+static void retire_index(struct reclaim *reclaim, uint32_t segment)
+{
+	reclaim->work[segment].reason = REASON_SPLIT;
+	reclaim->work[segment].epoch = grace_begin(reclaim->arena);
+	enter_stage(reclaim, segment, STAGE_GRACE);
+}
+
+static void tell_writers(const struct arena *arena)
+{
+	/* R21 -> A21: a writer that saw the number before it looked for room does not sleep through this. */
+	fetch_add_acq_rel(&arena->header->free_sequence, 1);
+	platform_futex_wake(&arena->header->free_sequence);
+}
+
+uint32_t reclaim_run(struct reclaim *reclaim)
+{
+	struct arena *arena = reclaim->arena;
+	uint64_t now_ms = arena_now_ms(arena);
+	uint32_t free, freed = 0, retired;
+	uint64_t next_expiry_ms = condemn_expired(reclaim, now_ms, &free);
+	bool growing;
+
+	store_relaxed(&arena->header->free_segments, free); /* it is only a hint to writers, and may have drifted */
+	growing = growth_run(&reclaim->growth, arena, &retired);
+	if (retired != GROWTH_NONE) {
+		retire_index(reclaim, retired);
+		tell_writers(arena);
+	}
+	condemn_oldest(reclaim, free);
+	update_statistics(reclaim);
+	if (reclaim->in_work) {
+		if (grace_barrier(arena))
+			return WAITING_MS;
+		drain(reclaim);
+		if (grace_barrier(arena))
+			return WAITING_MS;
+		freed = finish(reclaim);
+		if (reclaim->in_work && revoke_stalled(reclaim) && !grace_barrier(arena))
+			freed += finish(reclaim);
+	}
+	if (freed)
+		tell_writers(arena);
+	if (growing)
+		return 0;
+	if (reclaim->in_work)
+		return WAITING_MS;
+	return next_expiry_ms < now_ms + IDLE_MS ? (uint32_t)(next_expiry_ms - now_ms) : IDLE_MS;
+}
+
+/* ---- taking charge ------------------------------------------------------------------------------------------------- */
+
+/* Takes up what an earlier keeper left. */
+static void adopt(struct reclaim *reclaim)
+{
+	struct arena *arena = reclaim->arena;
+
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		switch (segment_load(arena, segment).state) {
+		case SEGMENT_CONDEMNED:
+			/* Its memory is untouched. If it must go, it will be chosen again. */
+			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
+			break;
+		case SEGMENT_RETIRED:
+			retire_index(reclaim, segment);
+			break;
+		case SEGMENT_INDEX:
+			if (!growth_reachable(arena, segment) &&
+			    segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED))
+				retire_index(reclaim, segment);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
+{
+	struct arena *arena = &keeper->cache->arena;
+	struct reclaim *reclaim = calloc(1, sizeof *reclaim + arena->segment_count * sizeof(struct work));
+	uint32_t low = arena->segment_count / 64;
+
+	if (!reclaim)
+		return NULL;
+	reclaim->arena = arena;
+	reclaim->stall_ms = stall_ms;
+	growth_init(&reclaim->growth);
+	store_relaxed(&arena->header->free_low_mark, low < 1 ? 1 : low > 64 ? 64 : low);
+	adopt(reclaim);
+	return reclaim;
+}
+
+void reclaim_destroy(struct reclaim *reclaim)
+{
+	if (reclaim)
+		free(reclaim->clients);
+	free(reclaim);
+}
+
+void reclaim_set_stall(struct reclaim *reclaim, uint32_t stall_ms)
+{
+	reclaim->stall_ms = stall_ms;
+}

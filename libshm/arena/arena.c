@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "arena/arena.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arena/segment.h"
+
+#define HUGE_PAGE (UINT64_C(2) << 20)
+#define SEGMENTS_WANTED 32 /* a small arena gets smaller segments, so that classes do not starve each other */
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* Memory the host could give, in bytes; UINT64_MAX when /proc does not tell. */
+static uint64_t memory_available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t kib = UINT64_MAX / 1024;
+	char line[128];
+
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib * 1024;
+}
+
+/* Allocates and touches every page, so that no process can meet SIGBUS for want of memory later. */
+static int populate(int fd, uint64_t bytes)
+{
+	void *base;
+	int result = 0;
+
+	if (ftruncate(fd, (off_t)bytes) || fallocate(fd, 0, 0, (off_t)bytes))
+		return -errno;
+	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	/* In a container mmap may succeed and the first touch raise SIGBUS; this call answers with an error instead. */
+	if (madvise(base, bytes, MADV_POPULATE_WRITE) && errno != EINVAL)
+		result = -errno;
+	munmap(base, bytes);
+	return result;
+}
+
+static int sealed_memfd(uint64_t bytes, unsigned int flags)
+{
+	int fd = memfd_create("larder-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	result = populate(fd, bytes);
+	if (result == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
+		result = -errno;
+	if (result == 0)
+		return fd;
+	close(fd);
+	return result;
+}
+
+int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault)
+{
+	int fd = -EINVAL;
+
+	if (bytes == 0 || bytes != arena_round_bytes(bytes))
+		return fault_set(fault, -EINVAL, "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
+		                 "in steps of 2 MiB (64 KiB below 2 MiB)", bytes);
+	if (choice != PAGES_SMALL && bytes % HUGE_PAGE == 0)
+		fd = sealed_memfd(bytes, MFD_HUGETLB | MFD_HUGE_2MB);
+	if (fd >= 0) {
+		*ret_page_bytes = HUGE_PAGE;
+		return fd;
+	}
+	if (choice == PAGES_HUGE)
+		return fault_set(fault, -ENOMEM, "cannot have %" PRIu64 " huge pages of 2 MiB (%s): reserve them with "
+		                 "sysctl vm.nr_hugepages=N, or allow ordinary pages", (bytes + HUGE_PAGE - 1) / HUGE_PAGE,
+		                 strerror(-fd));
+	/* Asking tmpfs for more than there is would wake the out-of-memory killer rather than fail. */
+	if (bytes > memory_available())
+		return fault_set(fault, -ENOMEM, "an arena of %" PRIu64 " MiB does not fit in the %" PRIu64 " MiB of memory "
+		                 "that this host can give: choose a smaller size", bytes >> 20, memory_available() >> 20);
+	fd = sealed_memfd(bytes, 0);
+	if (fd < 0)
+		return fault_set(fault, fd, "cannot allocate %" PRIu64 " MiB of shared memory (%s): choose a smaller size, or "
+		                 "raise the memory limit of this service", bytes >> 20, strerror(-fd));
+	*ret_page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	return fd;
+}
+
+/* ---- geometry ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t segment_bytes_for(uint64_t bytes)
+{
+	uint64_t segment = SEGMENT_BYTES_MAX;
+
+	while (segment > SEGMENT_BYTES_MIN && bytes / segment < SEGMENTS_WANTED)
+		segment /= 2;
+	return segment;
+}
+
+uint64_t arena_round_bytes(uint64_t bytes)
+{
+	if (bytes < ARENA_BYTES_MIN || bytes > ARENA_BYTES_MAX)
+		return 0;
+	return bytes & ~((bytes >= HUGE_PAGE ? HUGE_PAGE : SEGMENT_BYTES_MIN) - 1);
+}
+
+/* Half of the segments could be index before the directory is too coarse: more than tiny objects need. */
+static uint64_t directory_bits_for(uint64_t segment_count)
+{
+	uint64_t bits = 2;
+
+	while (bits < DIRECTORY_BITS_MAX && (UINT64_C(2) << bits) < segment_count)
+		bits++;
+	return bits;
+}
+
+/* Fills the geometry of a header from the size of the arena alone, so that it can be checked as well as made. */
+static void plan_geometry(struct arena_header *header, uint64_t bytes)
+{
+	uint64_t end;
+
+	header->arena_bytes = bytes;
+	header->segment_bytes = segment_bytes_for(bytes);
+	header->segment_count = bytes / header->segment_bytes;
+	header->directory_bits = directory_bits_for(header->segment_count);
+	header->table_offset = 4096;
+	header->directory_offset = header->table_offset + header->segment_count * sizeof(struct segment_entry);
+	end = header->directory_offset + (sizeof(atomic_u32) << header->directory_bits);
+	header->system_segments = (end + header->segment_bytes - 1) / header->segment_bytes;
+}
+
+/* This process's own numbers, from a header that has been checked. */
+static void adopt_geometry(struct arena *arena, const struct arena_header *header)
+{
+	uint32_t buckets = (uint32_t)(header->segment_bytes / sizeof(struct bucket));
+
+	arena->header = (struct arena_header *)(void *)arena->base;
+	arena->table = (struct segment_entry *)(void *)(arena->base + header->table_offset);
+	arena->directory = (atomic_u32 *)(void *)(arena->base + header->directory_offset);
+	arena->segment_bytes = header->segment_bytes;
+	arena->segment_shift = (uint32_t)__builtin_ctzll(header->segment_bytes);
+	arena->segment_count = (uint32_t)header->segment_count;
+	arena->system_segments = (uint32_t)header->system_segments;
+	arena->directory_bits = (uint32_t)header->directory_bits;
+	arena->chunks = (uint32_t)(header->segment_bytes / CHUNK_BYTES);
+	arena->overflows = buckets / 8;
+	arena->homes = buckets - arena->overflows;
+	arena->clock_offset_ns = header->clock_offset_ns;
+	arena->id = header->arena_id;
+	memcpy(arena->secret, header->secret, SECRET_BYTES);
+}
+
+uint64_t arena_value_max(const struct arena *arena, uint64_t key_size)
+{
+	uint64_t headers = sizeof(struct chunk_header) + sizeof(struct object) + sizeof(uint64_t) + sizeof(uint32_t);
+
+	/* A whole segment as one run; 8 for the alignment of the value, 8 for that of the end. */
+	uint64_t room = arena->segment_bytes - headers - 16;
+
+	return key_size < room ? room - key_size : 0;
+}
+
+/* ---- mapping ----------------------------------------------------------------------------------------------------- */
+
+static int map_memory(int fd, bool writable, struct arena *arena, struct fault *fault)
+{
+	struct stat file;
+
+	if (fstat(fd, &file))
+		return fault_set(fault, -errno, "cannot examine the arena: %s", strerror(errno));
+	arena->bytes = (uint64_t)file.st_size;
+	arena->writable = writable;
+	if (arena->bytes == 0 || arena->bytes != arena_round_bytes(arena->bytes))
+		return fault_set(fault, -EPROTO, "this is no arena: %" PRIu64 " bytes is no size for one", arena->bytes);
+	arena->base = mmap(NULL, arena->bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+	if (arena->base == MAP_FAILED)
+		return fault_set(fault, -errno, "cannot map the arena of %" PRIu64 " MiB: %s", arena->bytes >> 20,
+		                 strerror(errno));
+	/* Where the kernel gives shared memory transparent huge pages on request, this is the request. */
+	madvise(arena->base, arena->bytes, MADV_HUGEPAGE);
+	madvise(arena->base, arena->bytes, MADV_DONTDUMP);
+	return 0;
+}
+
+static int random_bytes(void *buffer, size_t size)
+{
+	return getrandom(buffer, size, 0) == (ssize_t)size ? 0 : -EIO;
+}
+
+int arena_format(int fd, const struct arena_plan *plan, struct arena *ret_arena, struct fault *fault)
+{
+	struct arena arena = { 0 };
+	struct arena_header *header;
+	int result = map_memory(fd, true, &arena, fault);
+
+	if (result)
+		return result;
+	header = (struct arena_header *)(void *)arena.base;
+	if (random_bytes(header->secret, SECRET_BYTES) || random_bytes(&header->arena_id, sizeof header->arena_id)) {
+		munmap(arena.base, arena.bytes);
+		return fault_set(fault, -EIO, "the kernel gives no random bytes");
+	}
+	plan_geometry(header, arena.bytes);
+	header->layout_version = LAYOUT_VERSION;
+	header->layout_stamp = layout_stamp();
+	header->page_bytes = plan->page_bytes;
+	header->access = plan->access;
+	header->plain_epochs = plan->plain_epochs;
+	header->clock_offset_ns = clock_ns(CLOCK_REALTIME) - monotonic_ns();
+	header->created_ms = (monotonic_ns() + header->clock_offset_ns) / NS_PER_MS;
+	store_relaxed(&header->epoch, 1);
+	adopt_geometry(&arena, header);
+	segment_format(&arena);
+	header->magic = ARENA_MAGIC; /* last: nobody else has the descriptor before this returns */
+	*ret_arena = arena;
+	return 0;
+}
+
+static int check_header(const struct arena_header *header, uint64_t bytes, struct fault *fault)
+{
+	struct arena_header expected = { 0 };
+
+	if (header->magic != ARENA_MAGIC)
+		return fault_set(fault, -EPROTO, "this is no larder arena");
+	if (header->layout_version != LAYOUT_VERSION || header->layout_stamp != layout_stamp())
+		return fault_set(fault, -EPROTO, "the arena has layout %" PRIu64 " (stamp %016" PRIx64 "), this program knows "
+		                 "layout %d (stamp %016" PRIx64 "): use the same version of larder on both sides",
+		                 header->layout_version, header->layout_stamp, LAYOUT_VERSION, layout_stamp());
+	plan_geometry(&expected, bytes);
+	if (header->arena_bytes != bytes || header->segment_bytes != expected.segment_bytes ||
+	    header->segment_count != expected.segment_count || header->system_segments != expected.system_segments ||
+	    header->table_offset != expected.table_offset || header->directory_offset != expected.directory_offset ||
+	    header->directory_bits != expected.directory_bits)
+		return fault_set(fault, -EPROTO, "the arena's header contradicts its size: it was damaged; restart larderd "
+		                 "with a new arena");
+	return 0;
+}
+
+int arena_map(int fd, bool writable, struct arena *ret_arena, struct fault *fault)
+{
+	struct arena arena = { 0 };
+	struct arena_header header;
+	int result = map_memory(fd, writable, &arena, fault);
+
+	if (result)
+		return result;
+	memcpy(&header, arena.base, sizeof header); /* one copy: what was checked is what is used */
+	result = check_header(&header, arena.bytes, fault);
+	if (result) {
+		munmap(arena.base, arena.bytes);
+		return result;
+	}
+	adopt_geometry(&arena, &header);
+	*ret_arena = arena;
+	return 0;
+}
+
+void arena_unmap(struct arena *arena)
+{
+	if (arena->base)
+		munmap(arena->base, arena->bytes);
+	arena->base = NULL;
+}

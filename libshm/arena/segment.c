@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "arena/segment.h"
+
+#define EXPIRY_GRAIN_MS UINT64_C(1000) /* the bound is raised in steps, so that writers seldom touch the table */
+
+void segment_clear_index(const struct arena *arena, uint32_t segment)
+{
+	struct bucket *buckets = (struct bucket *)(void *)segment_base(arena, segment);
+
+	for (uint32_t b = 0; b < arena->homes + arena->overflows; b++) {
+		store_relaxed(&buckets[b].control, b < arena->homes ? UINT64_C(1) << CONTROL_SEQUENCE_SHIFT : 0);
+		for (int i = 0; i < BUCKET_SLOTS; i++)
+			store_relaxed(&buckets[b].slots[i], 0);
+	}
+	store_relaxed(&arena->table[segment].overflow_used, 0);
+	store_relaxed(&arena->table[segment].children, 0);
+}
+
+void segment_format(struct arena *arena)
+{
+	uint32_t first_index = arena->system_segments;
+	struct segment_word word = { .state = SEGMENT_SYSTEM };
+
+	for (uint32_t s = 0; s < arena->system_segments; s++)
+		store_relaxed(&arena->table[s].state, segment_pack(word));
+	segment_clear_index(arena, first_index);
+	word.state = SEGMENT_INDEX;
+	store_relaxed(&arena->table[first_index].state, segment_pack(word));
+	for (uint32_t d = 0; d < 1u << arena->directory_bits; d++)
+		store_relaxed(&arena->directory[d], first_index);
+	store_relaxed(&arena->header->free_segments, arena->segment_count - first_index - 1);
+	store_relaxed(&arena->header->search_hint, first_index + 1);
+}
+
+/* Takes a free segment; the truth is in the state words alone, so there is no list that a killed process could break. */
+static bool take_free(const struct arena *arena, enum segment_state state, uint32_t ttl_class, uint32_t chunks,
+                      uint64_t now_ms, uint32_t *ret_segment, uint32_t *ret_generation)
+{
+	uint32_t hint = load_relaxed(&arena->header->search_hint);
+
+	for (uint32_t i = 0; i < arena->segment_count; i++) {
+		uint32_t segment = (uint32_t)(((uint64_t)hint + i) % arena->segment_count);
+		struct segment_entry *entry = &arena->table[segment];
+		uint64_t packed = load_acquire(&entry->state); /* A9 <- R9 */
+		struct segment_word word = segment_unpack(packed);
+
+		if (word.state != SEGMENT_FREE)
+			continue;
+		word.state = state;
+		word.ttl_class = ttl_class;
+		word.next_chunk = chunks;
+		if (!cas_acq_rel(&entry->state, &packed, segment_pack(word)))
+			continue;
+		store_relaxed(&entry->opened_ms, now_ms);
+		store_relaxed(&arena->header->search_hint, segment + 1);
+		fetch_add_relaxed(&arena->header->free_segments, (uint32_t)-1);
+		*ret_segment = segment;
+		*ret_generation = word.generation;
+		return true;
+	}
+	return false;
+}
+
+/* Takes chunks of a segment that is open for the class. */
+static bool take_from(const struct arena *arena, uint32_t segment, uint32_t ttl_class, uint32_t chunks,
+                      uint32_t *ret_generation, uint32_t *ret_chunk)
+{
+	atomic_u64 *state = &arena->table[segment].state;
+	uint64_t packed = load_acquire(state); /* A9 <- R9 */
+
+	for (;;) {
+		struct segment_word word = segment_unpack(packed);
+
+		if (word.state != SEGMENT_OPEN || word.ttl_class != ttl_class || word.next_chunk + chunks > arena->chunks)
+			return false;
+		*ret_chunk = word.next_chunk;
+		*ret_generation = word.generation;
+		word.next_chunk += chunks;
+		if (cas_acq_rel(state, &packed, segment_pack(word)))
+			return true;
+	}
+}
+
+bool segment_take_chunks(const struct arena *arena, uint32_t ttl_class, uint32_t chunks, uint64_t now_ms,
+                         uint32_t *ret_segment, uint32_t *ret_generation, uint32_t *ret_chunk)
+{
+	atomic_u32 *open = &arena->header->open_segment[ttl_class];
+	uint32_t current = load_relaxed(open); /* a hint: take_from checks what it names */
+	struct segment_word kept = { .state = SEGMENT_FREE };
+
+	if (current > 0 && current <= arena->segment_count) {
+		if (take_from(arena, current - 1, ttl_class, chunks, ret_generation, ret_chunk)) {
+			*ret_segment = current - 1;
+			return true;
+		}
+		kept = segment_load(arena, current - 1);
+	}
+	if (!take_free(arena, SEGMENT_OPEN, ttl_class, chunks, now_ms, ret_segment, ret_generation))
+		return false;
+	*ret_chunk = 0;
+	/* The class goes on in whichever has more room left; when two writers came at once, the later one decides. */
+	if (kept.state != SEGMENT_OPEN || kept.ttl_class != ttl_class || kept.next_chunk >= chunks)
+		store_relaxed(open, *ret_segment + 1);
+	return true;
+}
+
+void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t expires_ms)
+{
+	atomic_u64 *bound = &arena->table[segment].expires_ms;
+	uint64_t now = load_relaxed(bound);
+
+	/* A writer holds the segment by its pin and gives that up with release, so the keeper sees the bound it left. */
+	while (now < expires_ms)
+		if (cas_relaxed(bound, &now, (expires_ms + EXPIRY_GRAIN_MS - 1) / EXPIRY_GRAIN_MS * EXPIRY_GRAIN_MS))
+			return;
+}
+
+bool segment_change(const struct arena *arena, uint32_t segment, enum segment_state from, enum segment_state to)
+{
+	atomic_u64 *state = &arena->table[segment].state;
+	uint64_t packed = load_acquire(state); /* A8 <- R8 */
+
+	for (;;) {
+		struct segment_word word = segment_unpack(packed);
+
+		if (word.state != from)
+			return false;
+		word.state = to;
+		/* R8 -> A8: a writer that pins after this must see that the segment is condemned. */
+		if (cas_acq_rel(state, &packed, segment_pack(word)))
+			return true;
+	}
+}
+
+bool segment_take_index(const struct arena *arena, uint32_t *ret_segment)
+{
+	uint32_t generation;
+
+	return take_free(arena, SEGMENT_RETIRED, 0, 0, 0, ret_segment, &generation);
+}
+
+void segment_recycle(const struct arena *arena, uint32_t segment)
+{
+	struct segment_entry *entry = &arena->table[segment];
+	struct segment_word word = segment_load(arena, segment);
+
+	for (uint32_t chunk = 0; chunk < arena->chunks; chunk++) {
+		unsigned char *start = segment_base(arena, segment) + chunk * CHUNK_BYTES;
+		struct chunk_header *header = (struct chunk_header *)(void *)start;
+
+		store_relaxed(&header->chunks, 0);
+	}
+	store_relaxed(&entry->expires_ms, 0);
+	store_relaxed(&entry->children, 0);
+	word = (struct segment_word){ .generation = (word.generation + 1) & (uint32_t)SEGMENT_GENERATION_MASK };
+	/* R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs. */
+	store_release(&entry->state, segment_pack(word));
+	fetch_add_relaxed(&arena->header->free_segments, 1);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Segments: the unit of allocation, expiry, eviction and reuse, and the state word through which they change hands.
+ *
+ *	FREE -> OPEN -> CONDEMNED -> (unlinked, grace period, no pin) -> RETIRED -> FREE with generation + 1
+ *	FREE -> RETIRED -> INDEX -> (split) -> RETIRED -> (grace period)         -> FREE with generation + 1
+ *
+ * A keeper that died leaves CONDEMNED segments, whose memory is untouched and which may be opened again, and RETIRED ones, which
+ * nothing in the arena refers to and which only need a grace period.
+ *
+ * A writer may do FREE -> OPEN and take chunks of an OPEN one; all else is the keeper's. Every change is one
+ * compare-and-swap of the whole word, so a change based on an outdated look fails.
+ */
+#ifndef LARDER_ARENA_SEGMENT_H
+#define LARDER_ARENA_SEGMENT_H
+
+#include "arena/arena.h"
+
+/* What a state word says. */
+struct segment_word {
+	uint32_t generation;
+	enum segment_state state;
+	uint32_t ttl_class;
+	uint32_t next_chunk;
+};
+
+static inline uint64_t segment_pack(struct segment_word word)
+{
+	return (uint64_t)word.generation | (uint64_t)word.state << SEGMENT_STATE_SHIFT |
+	       (uint64_t)word.ttl_class << SEGMENT_CLASS_SHIFT | (uint64_t)word.next_chunk << SEGMENT_CHUNK_SHIFT;
+}
+
+static inline struct segment_word segment_unpack(uint64_t packed)
+{
+	struct segment_word word = {
+		.generation = (uint32_t)(packed & SEGMENT_GENERATION_MASK),
+		.state = (enum segment_state)(packed >> SEGMENT_STATE_SHIFT & 0xff),
+		.ttl_class = (uint32_t)(packed >> SEGMENT_CLASS_SHIFT & 0xff),
+		.next_chunk = (uint32_t)(packed >> SEGMENT_CHUNK_SHIFT & 0xffff),
+	};
+
+	return word;
+}
+
+static inline struct segment_word segment_load(const struct arena *arena, uint32_t segment)
+{
+	return segment_unpack(load_acquire(&arena->table[segment].state)); /* A8 <- R8; A9 <- R9 */
+}
+
+static inline unsigned char *segment_base(const struct arena *arena, uint32_t segment)
+{
+	return arena->base + ((uint64_t)segment << arena->segment_shift);
+}
+
+/* The TTL class of a life in milliseconds (0: for ever). */
+static inline uint32_t segment_class(uint64_t ttl_ms)
+{
+	uint64_t seconds = ttl_ms / 1000;
+	uint32_t bits = seconds ? 64 - (uint32_t)__builtin_clzll(seconds) : 0;
+
+	if (ttl_ms == 0)
+		return 0;
+	return bits == 0 ? 1 : bits < TTL_CLASSES ? bits : TTL_CLASSES - 1;
+}
+
+/* Gives a fresh table its first states, and the index its first segment. */
+void segment_format(struct arena *arena);
+
+/* Fills an index segment with empty buckets. Its state must not be one from which it can be reached. */
+void segment_clear_index(const struct arena *arena, uint32_t segment);
+
+/*
+ * Takes chunks in a row for a class: from the segment where the class allocates, or a free one. Returns false when no
+ * segment is free. Lock-free; a writer killed in it loses at most the chunks until their segment is recycled.
+ */
+bool segment_take_chunks(const struct arena *arena, uint32_t ttl_class, uint32_t chunks, uint64_t now_ms,
+                         uint32_t *ret_segment, uint32_t *ret_generation, uint32_t *ret_chunk);
+
+/* Raises the time before which the keeper must not expire the segment. Comes before an object is published in it. */
+void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t expires_ms);
+
+/* Keeper: turns one state into another. False: it was not in the first, or changed meanwhile. */
+bool segment_change(const struct arena *arena, uint32_t segment, enum segment_state from, enum segment_state to);
+
+/* Keeper: takes a free segment for the index. The caller clears it. */
+bool segment_take_index(const struct arena *arena, uint32_t *ret_segment);
+
+/* Keeper: makes a retired segment free, with the next generation, having zeroed what it must not show in its next life. */
+void segment_recycle(const struct arena *arena, uint32_t segment);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Verification: walks the arena and checks every invariant that can be seen from the outside. The arena may be in use, so what
+ * looks wrong is looked at again: within a section, an object to which an unchanged slot word refers cannot have been recycled;
+ * so if the word is still the same after the check, the fault is real.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cache/internal.h"
+#include "index/walk.h"
+#include "object/walk.h"
+
+#define CHAINS_PER_SECTION 256
+
+struct verifier {
+	struct cache_thread *thread;
+	const struct arena *arena;
+	cache_verify_report *report;
+	void *context;
+	struct cache_verify_counts counts;
+};
+
+static void __attribute__((format(printf, 2, 3))) fault(struct verifier *verifier, const char *format, ...)
+{
+	char sentence[256];
+	va_list arguments;
+
+	verifier->counts.faults++;
+	if (!verifier->report)
+		return;
+	va_start(arguments, format);
+	vsnprintf(sentence, sizeof sentence, format, arguments);
+	va_end(arguments);
+	verifier->report(verifier->context, sentence);
+}
+
+/* ---- header, table, directory -------------------------------------------------------------------------------------- */
+
+static void check_header(struct verifier *verifier)
+{
+	const struct arena *arena = verifier->arena;
+	const struct arena_header *header = arena->header;
+
+	if (header->magic != ARENA_MAGIC || header->layout_version != LAYOUT_VERSION ||
+	    header->layout_stamp != layout_stamp())
+		fault(verifier, "header: magic, layout version or layout stamp is not this library's");
+	if (header->arena_bytes != arena->bytes || header->segment_bytes != arena->segment_bytes ||
+	    header->segment_count != arena->segment_count || header->system_segments != arena->system_segments ||
+	    header->directory_bits != arena->directory_bits)
+		fault(verifier, "header: the geometry is not the one this process attached to");
+	if (memcmp(header->secret, arena->secret, SECRET_BYTES) != 0)
+		fault(verifier, "header: the secret of the hash has changed");
+	if (load_relaxed(&arena->header->epoch) == 0 || load_relaxed(&arena->header->epoch) == EPOCH_REVOKED)
+		fault(verifier, "header: %" PRIu64 " is no epoch", load_relaxed(&arena->header->epoch));
+	for (uint32_t c = 0; c < TTL_CLASSES; c++)
+		if (load_relaxed(&arena->header->open_segment[c]) > arena->segment_count)
+			fault(verifier, "header: class %u allocates in segment %u, which does not exist", c,
+			      load_relaxed(&arena->header->open_segment[c]) - 1);
+}
+
+static void check_segments(struct verifier *verifier)
+{
+	const struct arena *arena = verifier->arena;
+
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		struct segment_word word = segment_load(arena, segment);
+
+		verifier->counts.segments++;
+		if (word.state > SEGMENT_SYSTEM)
+			fault(verifier, "segment %u: %d is no state", segment, (int)word.state);
+		if ((segment < arena->system_segments) != (word.state == SEGMENT_SYSTEM))
+			fault(verifier, "segment %u: in state %d, but system segments are the first %u", segment, (int)word.state,
+			      arena->system_segments);
+		if (word.next_chunk > arena->chunks || word.ttl_class >= TTL_CLASSES)
+			fault(verifier, "segment %u: chunk %u or TTL class %u does not exist", segment, word.next_chunk,
+			      word.ttl_class);
+	}
+}
+
+/* True when the directory entry leads where it should. */
+static bool directory_entry_sound(const struct arena *arena, uint32_t entry)
+{
+	uint32_t segment = load_acquire(&arena->directory[entry]); /* A11 <- R11 */
+	uint32_t depth, prefix;
+
+	if (segment >= arena->segment_count || segment_load(arena, segment).state != SEGMENT_INDEX)
+		return false;
+	depth = load_relaxed(&arena->table[segment].depth);
+	prefix = load_relaxed(&arena->table[segment].prefix);
+	return depth <= arena->directory_bits && (entry ^ prefix) >> (arena->directory_bits - depth) == 0;
+}
+
+static void check_directory(struct verifier *verifier)
+{
+	const struct arena *arena = verifier->arena;
+
+	for (uint32_t entry = 0; entry < 1u << arena->directory_bits; entry++) {
+		uint32_t before, after;
+		bool sound;
+
+		/* The entry may be switched to a child while it is looked at; a depth has at most so many of those. */
+		for (uint32_t attempt = 0; attempt <= DIRECTORY_BITS_MAX; attempt++) {
+			before = load_relaxed(&arena->directory[entry]);
+			sound = directory_entry_sound(arena, entry);
+			after = load_relaxed(&arena->directory[entry]);
+			if (sound || before == after)
+				break;
+		}
+		if (!sound)
+			fault(verifier, "directory entry %u: segment %u is not the index segment of these hashes", entry, after);
+	}
+}
+
+/* ---- chains -------------------------------------------------------------------------------------------------------- */
+
+static atomic_u64 *slot_of(const struct index_chain *chain, uint32_t position)
+{
+	return &chain->bucket[position / BUCKET_SLOTS]->slots[position % BUCKET_SLOTS];
+}
+
+static bool unchanged(const struct index_chain *chain, uint32_t position)
+{
+	return load_acquire(slot_of(chain, position)) == chain->words[position]; /* A1 <- R1 */
+}
+
+/* What is wrong with an object that a slot refers to; NULL: nothing. */
+static const char *object_fault(const struct arena *arena, const struct index_chain *chain, uint64_t word,
+                                struct object_view *ret_object)
+{
+	uint64_t offset = slot_offset(word);
+	uint32_t segment = (uint32_t)(offset >> arena->segment_shift);
+	uint32_t depth = load_relaxed(&arena->table[chain->segment].depth);
+	uint32_t prefix = load_relaxed(&arena->table[chain->segment].prefix);
+	uint64_t hash, bound;
+	struct segment_word state;
+
+	if (segment >= arena->segment_count || !object_parse(arena, offset, ret_object))
+		return "no object there";
+	state = segment_load(arena, segment);
+	if (state.state != SEGMENT_OPEN && state.state != SEGMENT_CONDEMNED)
+		return "its segment holds no data";
+	if (state.generation != slot_generation(word))
+		return "its segment is of another generation";
+	if ((offset + ret_object->size - 1) >> arena->segment_shift != segment)
+		return "it goes beyond its segment";
+	hash = hash_key(arena->secret, ret_object->key, ret_object->key_size);
+	if ((word & SLOT_MATCH_MASK) != slot_match(hash))
+		return "the tag is not that of its key";
+	if (hash_home(hash, arena->homes) != chain->home)
+		return "its key belongs to another bucket";
+	if (depth > arena->directory_bits ||
+	    (hash_directory(hash, arena->directory_bits) ^ prefix) >> (arena->directory_bits - depth) != 0)
+		return "its key belongs to another index segment";
+	bound = load_relaxed(&arena->table[segment].expires_ms);
+	if ((state.ttl_class != 0) != (ret_object->expires_ms != 0))
+		return "its segment is of another TTL class";
+	if (ret_object->expires_ms > bound)
+		return "it lives longer than its segment says";
+	return NULL;
+}
+
+static const char *link_fault(const struct arena *arena, const struct index_chain *chain, uint32_t position)
+{
+	struct bucket *bucket = index_linked(arena, chain->segment, chain->words[position]);
+	uint32_t level = position / BUCKET_SLOTS + 1;
+
+	if (position % BUCKET_SLOTS != BUCKET_SLOTS - 1)
+		return "only the last slot of a bucket can be a link";
+	if (level == CHAIN_BUCKETS)
+		return "the chain is too long";
+	if (!bucket)
+		return "it leads to no overflow bucket";
+	if (load_acquire(&bucket->control) != ((uint64_t)level << 32 | (chain->home + 1))) /* A19 <- R19 */
+		return "the overflow bucket belongs to another home bucket";
+	return NULL;
+}
+
+static bool same_key(const struct object_view *a, const struct object_view *b)
+{
+	return a->key_size == b->key_size && memcmp(a->key, b->key, a->key_size) == 0;
+}
+
+static void check_chain(struct verifier *verifier, const struct index_chain *chain)
+{
+	const struct arena *arena = verifier->arena;
+	bool splitting = load_acquire(&arena->table[chain->segment].children) != 0; /* A12 <- R12 */
+	struct object_view objects[CHAIN_SLOTS];
+	bool present[CHAIN_SLOTS] = { false };
+
+	verifier->counts.buckets += chain->buckets;
+	verifier->counts.intents += (chain->control & CONTROL_OFFSET_MASK) != 0;
+	if (chain->control & (CONTROL_FROZEN | CONTROL_MOVED) && !splitting)
+		fault(verifier, "index segment %u bucket %u: frozen, but the segment is not being split", chain->segment,
+		      chain->home);
+	for (uint32_t p = 0; p < chain->buckets * BUCKET_SLOTS; p++) {
+		uint64_t word = chain->words[p];
+		const char *what = NULL;
+
+		if (slot_is_object(word)) {
+			what = object_fault(arena, chain, word, &objects[p]);
+			present[p] = !what;
+			verifier->counts.entries += !what;
+		} else if (slot_is_link(word)) {
+			what = link_fault(arena, chain, p);
+		}
+		if (what && unchanged(chain, p))
+			fault(verifier, "index segment %u bucket %u slot %u: %s", chain->segment, chain->home, p, what);
+		for (uint32_t other = 0; other < p && present[p]; other++)
+			if (present[other] && same_key(&objects[other], &objects[p]) && unchanged(chain, other) &&
+			    unchanged(chain, p))
+				fault(verifier, "index segment %u bucket %u: slots %u and %u have the same key", chain->segment,
+				      chain->home, other, p);
+	}
+}
+
+static void check_index(struct verifier *verifier)
+{
+	struct epoch_reader *reader = &verifier->thread->reader;
+	struct index_walk walk = { 0 };
+	struct index_chain chain;
+	bool more = true;
+
+	while (more) {
+		struct index_walk walk_before = walk;
+		struct cache_verify_counts counts_before = verifier->counts;
+
+		epoch_enter(reader);
+		for (int i = 0; more && i < CHAINS_PER_SECTION; i++) {
+			more = index_walk_next(verifier->arena, &walk, &chain);
+			if (more)
+				check_chain(verifier, &chain);
+		}
+		if (!epoch_exit(reader)) {
+			walk = walk_before;
+			verifier->counts = counts_before;
+			more = true;
+		}
+	}
+}
+
+/* ---- data segments --------------------------------------------------------------------------------------------------- */
+
+static void check_data(struct verifier *verifier)
+{
+	const struct arena *arena = verifier->arena;
+
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		struct object_walk walk = { .segment = segment };
+		struct segment_word before = segment_load(arena, segment), after;
+		struct object_view object;
+		uint64_t objects = 0;
+
+		if (before.state != SEGMENT_OPEN)
+			continue;
+		while (object_walk_next(arena, &walk, &object))
+			objects++;
+		after = segment_load(arena, segment);
+		if (after.state != before.state || after.generation != before.generation)
+			continue;
+		verifier->counts.objects += objects;
+		if (walk.faults)
+			fault(verifier, "data segment %u: %u places that are neither an object nor free", segment, walk.faults);
+	}
+}
+
+int cache_verify(struct cache_thread *thread, cache_verify_report *report, void *context,
+                 struct cache_verify_counts *ret_counts)
+{
+	struct verifier verifier = {
+		.thread = thread, .arena = &thread->cache->arena, .report = report, .context = context
+	};
+
+	check_header(&verifier);
+	check_segments(&verifier);
+	check_directory(&verifier);
+	check_index(&verifier);
+	check_data(&verifier);
+	if (ret_counts)
+		*ret_counts = verifier.counts;
+	return verifier.counts.faults ? -EUCLEAN : 0;
+}

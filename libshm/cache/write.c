@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes. The life of one: hash the key, enter a section, find the key's chain; decide by what is there whether the write
+ * may be; reserve room in the thread's own run of chunks, write the new object there, publish it with one compare-and-swap of
+ * a slot (or, for a new key, an intent); leave the section. If somebody was faster, start over.
+ *
+ * A write that has published is done, whatever happened to its section. One that ends without publishing (a miss, say) must know
+ * that its section was not revoked.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/platform.h"
+#include "cache/internal.h"
+
+/* Beside the results of larder.h, what one attempt can come to. */
+enum attempt {
+	ATTEMPT_AGAIN = 1000, /* somebody was faster */
+	ATTEMPT_NO_MEMORY,    /* no segment is free */
+	ATTEMPT_NO_SLOT       /* the index must grow */
+};
+
+/* One attempt at one write. */
+struct writer {
+	struct cache_thread *thread;
+	const struct write_request *request;
+	struct write_result *result;
+	uint64_t hash;
+	uint64_t now_ms, now_version;
+	bool published;
+	struct index_chain chain;
+	/* What the key has now, when it is there: */
+	uint64_t old_version;
+	int64_t old_number;
+};
+
+/* Bytes a new value consists of: those of old, then those of new. */
+struct value_parts {
+	const void *old;
+	size_t old_size;
+	const void *added;
+	size_t added_size;
+};
+
+#define LIFE_MAX_MS (UINT64_C(1) << 50) /* longer lives are cut to 35,000 years */
+
+/* Hybrid logical clock: milliseconds in the upper 48 bits; below them the fraction of the millisecond, or a count. */
+static uint64_t version_of(uint64_t now_ns)
+{
+	return (now_ns / NS_PER_MS) << 16 | (now_ns % NS_PER_MS << 16) / NS_PER_MS;
+}
+
+static uint64_t next_version(const struct writer *writer)
+{
+	return writer->now_version > writer->old_version ? writer->now_version : writer->old_version + 1;
+}
+
+static uint64_t expiry(const struct writer *writer, uint64_t ttl_ms)
+{
+	if (ttl_ms == 0)
+		return 0;
+	return writer->now_ms + (ttl_ms < LIFE_MAX_MS ? ttl_ms : LIFE_MAX_MS);
+}
+
+/* ---- publishing ---------------------------------------------------------------------------------------------------- */
+
+/* Writes an object of the plan and the parts, and puts it in the place of the key's old one, or where there was none. */
+static int store(struct writer *writer, struct object_plan *plan, const struct value_parts *parts)
+{
+	struct cache_thread *thread = writer->thread;
+	const struct arena *arena = &thread->cache->arena;
+	size_t value_size = parts->old_size + parts->added_size;
+	struct allocation room;
+	enum index_result index;
+	unsigned char *value;
+
+	if (value_size > arena_value_max(arena, writer->request->key_size))
+		return -E2BIG;
+	plan->key = writer->request->key;
+	plan->key_size = (uint32_t)writer->request->key_size;
+	plan->value_size = (uint32_t)value_size;
+	plan->version = next_version(writer);
+	if (plan->expires_ms)
+		plan->flags |= OBJECT_EXPIRES;
+	if (plan->user_flags)
+		plan->flags |= OBJECT_FLAGS;
+	if (allocate_begin(&thread->allocator, &thread->reader, arena,
+	                   object_size(plan->flags, plan->key_size, plan->value_size), plan->expires_ms, writer->now_ms, &room))
+		return ATTEMPT_NO_MEMORY;
+	value = object_write(arena, room.offset, plan);
+	if (parts->old_size)
+		memcpy(value, parts->old, parts->old_size);
+	if (parts->added_size)
+		memcpy(value + parts->old_size, parts->added, parts->added_size);
+	object_complete(arena, room.offset, plan->key_size);
+	if (writer->chain.found >= 0)
+		index = index_replace(&writer->chain, room.generation, room.offset);
+	else if (epoch_valid(&thread->reader))
+		index = index_insert(arena, &writer->chain, room.generation, room.offset);
+	else
+		index = INDEX_AGAIN;
+	if (index != INDEX_DONE) {
+		allocate_cancel(&thread->allocator, &thread->reader, arena, &room);
+		if (index == INDEX_LONGER && index_crowded(arena, writer->chain.segment))
+			cache_wake_keeper(thread->cache);
+		return index == INDEX_FULL ? ATTEMPT_NO_SLOT : ATTEMPT_AGAIN;
+	}
+	allocate_commit(&thread->reader);
+	writer->published = true;
+	writer->result->version = plan->version;
+	return LARDER_OK;
+}
+
+/*
+ * Reads the version (and a counter's number) of the object that shall be replaced or removed, so that neither can change
+ * under the replacement. False: expected is not 0 and not the version.
+ */
+static bool carry_old(struct writer *writer, uint64_t expected)
+{
+	struct object_view *old = &writer->chain.object;
+
+	if (old->counter)
+		return counter_freeze(old->counter, expected, &writer->old_number, &writer->old_version);
+	writer->old_version = old->version;
+	return !expected || expected == old->version;
+}
+
+/* ---- the operations ------------------------------------------------------------------------------------------------ */
+
+static int write_value(struct writer *writer)
+{
+	const struct write_request *request = writer->request;
+	struct value_parts parts = { .added = request->value, .added_size = request->value_size };
+	struct object_plan plan = {
+		.user_flags = request->flags,
+		.expires_ms = expiry(writer, request->ttl_ms),
+	};
+
+	return store(writer, &plan, &parts);
+}
+
+/* A counter instead of what is there, with the same life and flags. */
+static int write_number(struct writer *writer, int64_t number)
+{
+	const struct object_view *old = &writer->chain.object;
+	struct object_plan plan = {
+		.flags = OBJECT_COUNTER,
+		.user_flags = old->user_flags,
+		.expires_ms = old->expires_ms,
+		.number = number,
+	};
+
+	return store(writer, &plan, &(struct value_parts){ 0 });
+}
+
+static int write_append(struct writer *writer)
+{
+	const struct object_view *old = &writer->chain.object;
+	char text[NUMBER_TEXT];
+	struct value_parts parts = {
+		.old = old->value,
+		.old_size = old->value_size,
+		.added = writer->request->value,
+		.added_size = writer->request->value_size,
+	};
+	struct object_plan plan = { .user_flags = old->user_flags, .expires_ms = old->expires_ms };
+
+	if (old->counter) {
+		parts.old = text;
+		parts.old_size = number_format(writer->old_number, text);
+	}
+	return store(writer, &plan, &parts);
+}
+
+static int write_touch(struct writer *writer)
+{
+	const struct object_view *old = &writer->chain.object;
+	struct value_parts parts = { .old = old->value, .old_size = old->value_size };
+	struct object_plan plan = {
+		.flags = old->flags & OBJECT_COUNTER,
+		.user_flags = old->user_flags,
+		.expires_ms = expiry(writer, writer->request->ttl_ms),
+		.number = writer->old_number,
+	};
+
+	return store(writer, &plan, &parts);
+}
+
+static int write_incr(struct writer *writer)
+{
+	const struct write_request *request = writer->request;
+	const struct object_view *old = &writer->chain.object;
+	int64_t number;
+	int result;
+
+	if (old->counter) {
+		result = counter_add(writer->thread, &writer->chain, request->delta, writer->now_version, writer->result);
+		writer->published = result != -EBUSY;
+		if (result != -EBUSY)
+			return result;
+	}
+	carry_old(writer, 0);
+	if (old->counter)
+		number = writer->old_number;
+	else if (!number_parse(old->value, old->value_size, &number))
+		return LARDER_NOT_NUMBER;
+	if (__builtin_add_overflow(number, request->delta, &writer->result->value))
+		return -EOVERFLOW;
+	return write_number(writer, writer->result->value);
+}
+
+static int create_counter(struct writer *writer)
+{
+	struct object_plan plan = {
+		.flags = OBJECT_COUNTER,
+		.user_flags = writer->request->flags,
+		.expires_ms = expiry(writer, writer->request->ttl_ms),
+		.number = writer->request->initial,
+	};
+
+	writer->result->value = plan.number;
+	return store(writer, &plan, &(struct value_parts){ 0 });
+}
+
+static int write_delete(struct writer *writer)
+{
+	if (index_remove(&writer->chain) != INDEX_DONE)
+		return ATTEMPT_AGAIN;
+	writer->published = true;
+	return LARDER_OK;
+}
+
+/* The key is not there. An expired object may still be, and is replaced then. */
+static int write_absent(struct writer *writer)
+{
+	const struct write_request *request = writer->request;
+
+	writer->old_version = 0;
+	if (writer->chain.found >= 0)
+		carry_old(writer, 0);
+	switch (request->operation) {
+	case WRITE_SET:
+	case WRITE_ADD:
+		return write_value(writer);
+	case WRITE_INCR:
+		return request->incr_flags & LARDER_INCR_CREATE ? create_counter(writer) : LARDER_MISS;
+	default:
+		return LARDER_MISS;
+	}
+}
+
+static int write_present(struct writer *writer)
+{
+	const struct write_request *request = writer->request;
+
+	if (request->operation == WRITE_ADD)
+		return LARDER_EXISTS;
+	if (request->operation == WRITE_INCR)
+		return write_incr(writer);
+	if (request->operation == WRITE_CAS && request->expected_version == 0)
+		return LARDER_CHANGED; /* no version is 0 */
+	if (!carry_old(writer, request->expected_version))
+		return LARDER_CHANGED;
+	switch (request->operation) {
+	case WRITE_APPEND:
+		return write_append(writer);
+	case WRITE_TOUCH:
+		return write_touch(writer);
+	case WRITE_DELETE:
+		return write_delete(writer);
+	default:
+		return write_value(writer);
+	}
+}
+
+static int attempt(struct writer *writer)
+{
+	const struct arena *arena = &writer->thread->cache->arena;
+	const struct write_request *request = writer->request;
+	uint64_t now_ns = arena_now_ns(arena);
+
+	writer->now_ms = now_ns / NS_PER_MS;
+	writer->now_version = version_of(now_ns);
+	writer->published = false;
+	if (!index_find(arena, writer->hash, request->key, request->key_size, &writer->chain))
+		return -EUCLEAN;
+	if (writer->chain.found < 0 || object_expired(&writer->chain.object, writer->now_ms))
+		return write_absent(writer);
+	return write_present(writer);
+}
+
+/* ---- the call ------------------------------------------------------------------------------------------------------ */
+
+void cache_wake_keeper(const struct cache *cache)
+{
+	if (cache->wake_fd >= 0)
+		platform_event_signal(cache->wake_fd);
+}
+
+/* Asks the keeper for room and waits for its answer. False: the time is over. */
+static bool wait_for_room(const struct cache *cache, uint32_t seen_sequence, uint64_t deadline_ms)
+{
+	uint64_t now_ms = monotonic_ms();
+
+	if (now_ms >= deadline_ms)
+		return false;
+	cache_wake_keeper(cache);
+	platform_futex_wait(&cache->arena.header->free_sequence, seen_sequence, (uint32_t)(deadline_ms - now_ms));
+	return true;
+}
+
+static int check(const struct write_request *request)
+{
+	if (!cache_key_valid(request->key, request->key_size) || request->operation >= WRITE_OPERATIONS)
+		return -EINVAL;
+	return !request->value && request->value_size ? -EINVAL : 0;
+}
+
+static void count_write(struct cache_thread *thread, const struct write_request *request)
+{
+	struct thread_line *line = thread->reader.line;
+
+	count(request->operation == WRITE_DELETE ? &line->deletes : &line->sets, 1);
+	if (!thread->allocator.took_segment)
+		return;
+	thread->allocator.took_segment = false;
+	if (load_relaxed(&thread->cache->arena.header->free_segments) <
+	    load_relaxed(&thread->cache->arena.header->free_low_mark))
+		cache_wake_keeper(thread->cache);
+}
+
+int cache_write(struct cache_thread *thread, const struct write_request *request, struct write_result *ret_result)
+{
+	const struct cache *cache = thread->cache;
+	struct write_result written = { 0 };
+	struct writer writer = { .thread = thread, .request = request, .result = &written };
+	uint64_t deadline_ms = 0;
+	int result = check(request);
+
+	if (result)
+		return result;
+	writer.hash = hash_key(cache->arena.secret, request->key, request->key_size);
+	for (;;) {
+		uint32_t sequence = load_acquire(&cache->arena.header->free_sequence); /* A21 <- R21 */
+		bool valid;
+
+		epoch_enter(&thread->reader);
+		result = attempt(&writer);
+		valid = epoch_exit(&thread->reader);
+		if (result == ATTEMPT_AGAIN || (!valid && !writer.published))
+			continue;
+		if (result != ATTEMPT_NO_MEMORY && result != ATTEMPT_NO_SLOT)
+			break;
+		if (!deadline_ms)
+			deadline_ms = monotonic_ms() + cache->timeout_ms;
+		if (wait_for_room(cache, sequence, deadline_ms))
+			continue;
+		if (result == ATTEMPT_NO_MEMORY)
+			return -EAGAIN;
+		epoch_enter(&thread->reader);
+		if (index_find(&cache->arena, writer.hash, request->key, request->key_size, &writer.chain))
+			index_displace(&writer.chain);
+		epoch_exit(&thread->reader);
+	}
+	if (result == LARDER_OK) {
+		count_write(thread, request);
+		*ret_result = written;
+	}
+	return result;
+}

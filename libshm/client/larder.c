@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calls of larder.h beside open and close: each finds the thread and asks the cache, or larderd. What the cache checks
+ * itself is not checked here, because a lookup is short enough for that to show.
+ */
+#include "larder.h"
+
+#include <errno.h>
+
+#include "client/handle.h"
+#include "client/options.h"
+#include "client/remote.h"
+#include "client/thread.h"
+
+/* ---- read -------------------------------------------------------------------------------------------------------- */
+
+int larder_get(larder *cache, const void *key, size_t key_size, void *buffer, size_t buffer_size,
+               struct larder_item *ret_item)
+{
+	struct thread_entry entry;
+
+	if (!cache)
+		return -EINVAL;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	return cache_get(entry.thread, key, key_size, buffer, buffer_size, ret_item);
+}
+
+int larder_view(larder *cache, const void *key, size_t key_size, struct larder_view *ret_view)
+{
+	struct thread_entry entry;
+	int result;
+
+	if (!cache)
+		return -EINVAL;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	result = cache_view(entry.thread, key, key_size, ret_view);
+	if (result == 0)
+		ret_view->attachment = thread_recent.token;
+	return result;
+}
+
+/* A view that another process's attachment holds, the parent's of this one, is not ours to give back. */
+void larder_release(larder *cache, struct larder_view *view)
+{
+	if (!cache || !view || !view->data)
+		return;
+	if (view->attachment == load_relaxed(&cache->process->token))
+		cache_release(&cache->attachment->cache, view);
+	view->data = NULL;
+}
+
+int larder_mget(larder *cache, struct larder_mget_entry *entries, size_t count)
+{
+	struct thread_entry entry;
+
+	if (!cache || (!entries && count > 0))
+		return -EINVAL;
+	if (count > LARDER_BATCH_MAX)
+		return -E2BIG;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	cache_mget(entry.thread, entries, count);
+	return 0;
+}
+
+int larder_mview(larder *cache, struct larder_mview_entry *entries, size_t count)
+{
+	struct thread_entry entry;
+
+	if (!cache || (!entries && count > 0))
+		return -EINVAL;
+	if (count > LARDER_BATCH_MAX)
+		return -E2BIG;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	cache_mview(entry.thread, entries, count);
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].result == 0)
+			entries[i].view.attachment = thread_recent.token;
+	return 0;
+}
+
+void larder_mrelease(larder *cache, struct larder_mview_entry *entries, size_t count)
+{
+	for (size_t i = 0; entries && i < count; i++)
+		if (entries[i].result == 0)
+			larder_release(cache, &entries[i].view);
+}
+
+/* ---- write ------------------------------------------------------------------------------------------------------- */
+
+static int perform(larder *cache, const struct write_request *request, struct write_result *ret_result)
+{
+	struct thread_entry entry;
+
+	if (!cache || !cache_key_valid(request->key, request->key_size) || (!request->value && request->value_size > 0))
+		return -EINVAL;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	if (entry.thread->cache->arena.writable)
+		return cache_write(entry.thread, request, ret_result);
+	return remote_write(cache->attachment, request, cache->timeout_ms, ret_result);
+}
+
+static int perform_for_version(larder *cache, const struct write_request *request, uint64_t *ret_version)
+{
+	struct write_result written;
+	int result = perform(cache, request, &written);
+
+	if (result == 0 && ret_version)
+		*ret_version = written.version;
+	return result;
+}
+
+static int store(larder *cache, enum write_operation operation, const void *key, size_t key_size, const void *value,
+                 size_t value_size, uint64_t expected_version, const struct larder_set_options *options,
+                 uint64_t *ret_version)
+{
+	struct write_request request = {
+		.operation = operation,
+		.key = key,
+		.key_size = key_size,
+		.value = value,
+		.value_size = value_size,
+		.expected_version = expected_version,
+	};
+
+	if (options) {
+		struct larder_set_options known;
+
+		if (options_read(options, &known, sizeof known) != 0 || known.reserved != 0)
+			return -EINVAL;
+		request.ttl_ms = known.ttl_ms;
+		request.flags = known.flags;
+	}
+	return perform_for_version(cache, &request, ret_version);
+}
+
+int larder_set(larder *cache, const void *key, size_t key_size, const void *value, size_t value_size,
+               const struct larder_set_options *options, uint64_t *ret_version)
+{
+	return store(cache, WRITE_SET, key, key_size, value, value_size, 0, options, ret_version);
+}
+
+int larder_add(larder *cache, const void *key, size_t key_size, const void *value, size_t value_size,
+               const struct larder_set_options *options, uint64_t *ret_version)
+{
+	return store(cache, WRITE_ADD, key, key_size, value, value_size, 0, options, ret_version);
+}
+
+int larder_replace(larder *cache, const void *key, size_t key_size, const void *value, size_t value_size,
+                   const struct larder_set_options *options, uint64_t *ret_version)
+{
+	return store(cache, WRITE_REPLACE, key, key_size, value, value_size, 0, options, ret_version);
+}
+
+int larder_cas(larder *cache, const void *key, size_t key_size, const void *value, size_t value_size,
+               uint64_t expected_version, const struct larder_set_options *options, uint64_t *ret_version)
+{
+	return store(cache, WRITE_CAS, key, key_size, value, value_size, expected_version, options, ret_version);
+}
+
+int larder_append(larder *cache, const void *key, size_t key_size, const void *bytes, size_t byte_count,
+                  uint64_t *ret_version)
+{
+	const struct write_request request = {
+		.operation = WRITE_APPEND,
+		.key = key,
+		.key_size = key_size,
+		.value = bytes,
+		.value_size = byte_count,
+	};
+
+	return perform_for_version(cache, &request, ret_version);
+}
+
+int larder_delete(larder *cache, const void *key, size_t key_size, uint64_t expected_version)
+{
+	const struct write_request request = {
+		.operation = WRITE_DELETE,
+		.key = key,
+		.key_size = key_size,
+		.expected_version = expected_version,
+	};
+
+	return perform_for_version(cache, &request, NULL);
+}
+
+int larder_touch(larder *cache, const void *key, size_t key_size, uint64_t ttl_ms, uint64_t *ret_version)
+{
+	const struct write_request request = {
+		.operation = WRITE_TOUCH,
+		.key = key,
+		.key_size = key_size,
+		.ttl_ms = ttl_ms,
+	};
+
+	return perform_for_version(cache, &request, ret_version);
+}
+
+int larder_incr(larder *cache, const void *key, size_t key_size, int64_t delta,
+                const struct larder_incr_options *options, int64_t *ret_value)
+{
+	struct write_request request = {
+		.operation = WRITE_INCR,
+		.key = key,
+		.key_size = key_size,
+		.delta = delta,
+	};
+	struct write_result written;
+	int result;
+
+	if (options) {
+		struct larder_incr_options known;
+
+		if (options_read(options, &known, sizeof known) != 0 || (known.flags & ~LARDER_INCR_CREATE) ||
+		    known.reserved != 0)
+			return -EINVAL;
+		request.initial = known.initial;
+		request.ttl_ms = known.ttl_ms;
+		request.incr_flags = known.flags;
+	}
+	result = perform(cache, &request, &written);
+	if (result == 0 && ret_value)
+		*ret_value = written.value;
+	return result;
+}
+
+int larder_decr(larder *cache, const void *key, size_t key_size, int64_t delta,
+                const struct larder_incr_options *options, int64_t *ret_value)
+{
+	if (delta == INT64_MIN)
+		return -EOVERFLOW; /* it has no negative */
+	return larder_incr(cache, key, key_size, -delta, options, ret_value);
+}
+
+int larder_mset(larder *cache, struct larder_mset_entry *entries, size_t count)
+{
+	struct thread_entry entry;
+
+	if (!cache || (!entries && count > 0))
+		return -EINVAL;
+	if (count > LARDER_BATCH_MAX)
+		return -E2BIG;
+	entry = thread_enter(cache); /* what would fail for every key fails here, once */
+	if (!entry.thread)
+		return entry.result;
+	for (size_t i = 0; i < count; i++) {
+		const struct write_request request = {
+			.operation = WRITE_SET,
+			.key = entries[i].key,
+			.key_size = entries[i].key_size,
+			.value = entries[i].value,
+			.value_size = entries[i].value_size,
+			.ttl_ms = entries[i].ttl_ms,
+			.flags = entries[i].flags,
+		};
+
+		entries[i].result = perform_for_version(cache, &request, &entries[i].version);
+	}
+	return 0;
+}
+
+/* ---- look around ------------------------------------------------------------------------------------------------- */
+
+int larder_scan(larder *cache, const void *prefix, size_t prefix_size, struct larder_cursor *cursor,
+                struct larder_scan_entry *entries, size_t max_entries, void *buffer, size_t buffer_size,
+                size_t *ret_count)
+{
+	struct thread_entry entry;
+
+	if (!cache || (!prefix && prefix_size > 0) || prefix_size > LARDER_KEY_MAX || !cursor || !entries ||
+	    max_entries == 0 || !buffer || buffer_size < LARDER_KEY_MAX || !ret_count)
+		return -EINVAL;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	return cache_scan(entry.thread, prefix, prefix_size, cursor, entries, max_entries, buffer, buffer_size,
+	                  ret_count);
+}
+
+int larder_stat(larder *cache, struct larder_stat *ret_stat)
+{
+	struct larder_stat counted = { .size = sizeof counted };
+	struct thread_entry entry;
+
+	if (!cache || !ret_stat)
+		return -EINVAL;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	cache_census(entry.thread, &counted);
+	return options_write(&counted, sizeof counted, ret_stat);
+}

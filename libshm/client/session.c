@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/session.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/layout.h"
+#include "base/wire.h"
+#include "client/channel.h"
+#include "larder.h"
+
+enum { WELCOME_ARENA, WELCOME_CONTROL, WELCOME_WAKE, WELCOME_FDS };
+
+_Static_assert((int)WELCOME_FDS == CHANNEL_FDS_MAX, "a channel has room for what comes with a welcome");
+
+/*
+ * The descriptor lets larderd see this process die. A kernel without it is no reason to fail: larderd then finds another
+ * proof, or goes by the connection.
+ */
+static int send_hello(int channel, uint64_t deadline_ms)
+{
+	const struct wire_hello hello = {
+		.type = WIRE_HELLO,
+		.protocol = WIRE_PROTOCOL,
+		.layout_stamp = layout_stamp(),
+	};
+	const struct iovec part = { .iov_base = (void *)(uintptr_t)&hello, .iov_len = sizeof hello };
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int result = channel_send(channel, &part, 1, pidfd, deadline_ms);
+
+	if (pidfd >= 0)
+		close(pidfd);
+	return result;
+}
+
+static int exchange_fault(const char *path, int result, struct fault *fault)
+{
+	switch (result) {
+	case -ETIMEDOUT:
+		return fault_set(fault, result,
+		                 "larderd at %s did not answer in time: see whether it is stopped or overloaded", path);
+	case -ECONNRESET:
+		return fault_set(fault, -EPROTO,
+		                 "who listens on %s hung up without an answer: see whether it is larderd, and its log",
+		                 path);
+	case -EPROTO:
+		return fault_set(
+			fault, result,
+			"who listens on %s is no larderd of protocol %d: let it and the library be of one release",
+			path, WIRE_PROTOCOL);
+	case -EMFILE:
+		return fault_set(fault, result,
+		                 "no room for %d more descriptors: close some, or raise the limit of open files",
+		                 WELCOME_FDS);
+	default:
+		return fault_set(fault, result, "cannot talk to larderd at %s: %s", path, strerrordesc_np(-result));
+	}
+}
+
+/* Return: 0: admitted. Else the welcome is a refusal, or none that makes sense. */
+static int check_welcome(const char *path, struct wire_welcome *welcome, size_t fd_count, struct fault *fault)
+{
+	welcome->text[sizeof welcome->text - 1] = '\0';
+	if (welcome->type != WIRE_WELCOME || welcome->result > 0 || welcome->result < -4095 ||
+	    fd_count != (welcome->result == 0 ? WELCOME_FDS : 0))
+		return exchange_fault(path, -EPROTO, fault);
+	if (welcome->result != 0)
+		return fault_set(fault, welcome->result, "larderd at %s refused: %s", path,
+		                 welcome->text[0] ? welcome->text : larder_strerror(welcome->result));
+	if (welcome->access != LARDER_SHARED_WRITE && welcome->access != LARDER_READ_ONLY)
+		return exchange_fault(path, -EPROTO, fault);
+	return 0;
+}
+
+int session_open(const char *path, uint64_t deadline_ms, struct session *ret_session, struct fault *fault)
+{
+	struct wire_welcome welcome;
+	int fds[CHANNEL_FDS_MAX];
+	size_t fd_count = 0;
+	int channel, result;
+
+	channel = channel_connect(path, deadline_ms, fault);
+	if (channel < 0)
+		return channel;
+	result = send_hello(channel, deadline_ms);
+	if (result == 0)
+		result = channel_receive(channel, &welcome, sizeof welcome, fds, &fd_count, deadline_ms);
+	if (result != 0)
+		result = exchange_fault(path, result, fault);
+	else
+		result = check_welcome(path, &welcome, fd_count, fault);
+	if (result != 0) {
+		while (fd_count > 0)
+			close(fds[--fd_count]);
+		close(channel);
+		return result;
+	}
+	*ret_session = (struct session){
+		.channel = channel,
+		.arena_fd = fds[WELCOME_ARENA],
+		.control_fd = fds[WELCOME_CONTROL],
+		.wake_fd = fds[WELCOME_WAKE],
+		.arena_bytes = welcome.arena_bytes,
+		.read_only = welcome.access == LARDER_READ_ONLY,
+	};
+	return 0;
+}

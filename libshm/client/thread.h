@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* From a handle to the calling thread's state for it, at the cost of one comparison. */
+#ifndef LARDER_CLIENT_THREAD_H
+#define LARDER_CLIENT_THREAD_H
+
+#include "client/handle.h"
+
+/* The thread, or NULL and a result below zero. Returned by value so that calls stay free of stack traffic. */
+struct thread_entry {
+	struct cache_thread *thread;
+	int result;
+};
+
+/*
+ * What this thread used last. Tokens number the attachments of a process, so an equal token means the same handle, the same
+ * attachment and no fork since; and it was this thread that stored both words, so no order with others is needed.
+ */
+extern __thread struct thread_recent {
+	uint64_t token;
+	struct cache_thread *thread;
+} thread_recent;
+
+#define THREAD_NO_TOKEN UINT64_MAX /* not 0, which is what a handle has in a forked child */
+
+/* The way of a thread's first call, of a child's first call, and of a thread that changes between handles. */
+struct thread_entry thread_enter_slow(struct larder *cache);
+
+static inline struct thread_entry thread_enter(struct larder *cache)
+{
+	if (__builtin_expect(thread_recent.token == load_relaxed(&cache->process->token), 1))
+		return (struct thread_entry){ .thread = thread_recent.thread, .result = 0 };
+	return thread_enter_slow(cache);
+}
+
+/* The destructor for the key of a handle: gives back what the ending thread holds. */
+void thread_end(void *state);
+
+/* Gives back what all threads hold, of a handle that is being closed. */
+void thread_end_all(struct process *process);
+
+#endif

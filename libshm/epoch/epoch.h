@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Epochs: how a reader in one process keeps the keeper in another from reusing memory under it.
+ *
+ * A thread that looks at the index or at objects does so inside a section: it writes the current epoch into its own line of
+ * its control page and zero when it leaves. The keeper, once nothing refers to some memory any more, raises the epoch
+ * and waits until every line is zero or has the new epoch (a grace period); whoever entered before has then left, and
+ * whoever enters later cannot find the memory. The word is a 64-bit epoch, not a parity, so one phase is enough: a thread
+ * that writes an old epoch after the keeper looked has, by the barrier, not loaded anything that was unlinked before it.
+ *
+ * The store of the word must come before the loads of the section, which processors do not grant. Plain mode leaves that to
+ * the keeper's membarrier(2), and entering is two plain instructions; fenced mode pays for an exchange at each entry.
+ *
+ * A section is a bounded number of instructions and never spans code of the user. A thread that is stopped inside one for
+ * too long is revoked: the keeper replaces its word by EPOCH_REVOKED and goes on. Memory stays mapped, so such a thread can
+ * at worst read recycled bytes; epoch_exit tells it, and it throws away what it read and starts over.
+ *
+ * The theory is that of epoch-based reclamation (K. Fraser, "Practical lock-freedom", 2004) and of RCU's asymmetric
+ * barriers (Desnoyers et al., "User-Level Implementations of Read-Copy Update", 2012).
+ */
+#ifndef LARDER_EPOCH_EPOCH_H
+#define LARDER_EPOCH_EPOCH_H
+
+#include "arena/arena.h"
+#include "arena/segment.h"
+
+struct epoch_reader {
+	struct thread_line *line;
+	const atomic_u64 *epoch; /* the arena's */
+	uint64_t entered;
+	bool fenced;
+};
+
+static inline void epoch_enter(struct epoch_reader *reader)
+{
+	uint64_t epoch = load_acquire(reader->epoch); /* A3 <- R3 */
+
+	reader->entered = epoch;
+	if (reader->fenced) {
+		/* R4 -> A4: else the keeper could miss this section while the section still sees what it unlinked. */
+		(void)exchange_acq_rel(&reader->line->epoch, epoch);
+	} else {
+		store_relaxed(&reader->line->epoch, epoch);
+		compiler_barrier(); /* R4 -> A4 by the keeper's membarrier */
+	}
+}
+
+/*
+ * False: the section was revoked; nothing that was read in it may be used, or even trusted to be absent. True: all that was
+ * read so far was read in time.
+ */
+static inline bool epoch_valid(const struct epoch_reader *reader)
+{
+	fence_acquire(); /* what the section read was read before the word is looked at: A14 <- R14 */
+	return load_relaxed(&reader->line->epoch) == reader->entered;
+}
+
+/* Leaves the section. Return: as epoch_valid. */
+static inline bool epoch_exit(struct epoch_reader *reader)
+{
+	bool valid = epoch_valid(reader);
+
+	/* R5 -> A5: the keeper reuses memory only after this section's loads are done. */
+	store_release(&reader->line->epoch, 0);
+	return valid;
+}
+
+/*
+ * Write pin: while a thread writes into a segment, the segment is not recycled, whether or not the thread's section was
+ * revoked meanwhile. Pin first, then look at the state: either the writer sees that the keeper condemned the segment, or
+ * the keeper sees the pin. False: the segment is not (any more) open in that generation; it is not pinned then.
+ */
+static inline bool epoch_pin_write(struct epoch_reader *reader, const struct arena *arena, uint32_t segment,
+                                   uint32_t generation)
+{
+	struct segment_word word;
+
+	if (reader->fenced) {
+		/* R6 -> A6: else both could miss each other, and the keeper recycle what is being written. */
+		(void)exchange_acq_rel(&reader->line->write_pin, (uint64_t)segment + 1);
+	} else {
+		store_relaxed(&reader->line->write_pin, (uint64_t)segment + 1);
+		compiler_barrier(); /* R6 -> A6 by the keeper's membarrier */
+	}
+	word = segment_load(arena, segment);
+	if (word.state == SEGMENT_OPEN && word.generation == generation)
+		return true;
+	store_release(&reader->line->write_pin, 0); /* R7 -> A7 */
+	return false;
+}
+
+static inline void epoch_unpin_write(struct epoch_reader *reader)
+{
+	/* R7 -> A7: what was written and published is complete when the keeper finds the pin gone. */
+	store_release(&reader->line->write_pin, 0);
+}
+
+#endif

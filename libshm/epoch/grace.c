@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each word is read with an atomic addition of zero. For a thread in fenced mode that makes the two exchanges of the
+ * protocol meet in the word's modification order: one of the two sides sees the other (a plain load here is not
+ * enough). For a thread in plain mode the membarrier of grace_barrier does it, and the addition costs one line transfer
+ * per thread and grace period.
+ *
+ * The words are the client's to scribble on; a client that lies here harms the memory it reads itself, or holds
+ * segments back until it dies. Nothing but comparisons is done with the values.
+ */
+#include "epoch/grace.h"
+
+#include "base/platform.h"
+
+static uint32_t lines(const struct control *control)
+{
+	uint64_t high = load_acquire(&control->page->thread_high); /* A16 <- R16 */
+
+	return high < THREADS_MAX ? (uint32_t)high : THREADS_MAX;
+}
+
+static uint64_t read_word(atomic_u64 *word)
+{
+	return fetch_add_acq_rel(word, 0); /* A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7 */
+}
+
+int grace_barrier(const struct arena *arena)
+{
+	return arena->header->plain_epochs ? platform_barrier() : 0;
+}
+
+uint64_t grace_begin(const struct arena *arena)
+{
+	uint64_t epoch = load_relaxed(&arena->header->epoch) + 1;
+
+	/* R3 -> A3: who reads this epoch also sees that what is to be freed has been unlinked. */
+	store_release(&arena->header->epoch, epoch);
+	return epoch;
+}
+
+uint64_t grace_oldest(const struct control *control)
+{
+	uint64_t oldest = UINT64_MAX; /* which is also EPOCH_REVOKED */
+	uint32_t count = lines(control);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t entered = read_word(&control->page->threads[i].epoch);
+
+		if (entered != 0 && entered < oldest)
+			oldest = entered;
+	}
+	return oldest;
+}
+
+uint32_t grace_revoke(const struct control *control, uint64_t epoch)
+{
+	uint32_t revoked = 0, count = lines(control);
+
+	for (uint32_t i = 0; i < count; i++) {
+		atomic_u64 *word = &control->page->threads[i].epoch;
+		uint64_t entered = read_word(word);
+
+		/* R14 -> A14: who read what was written after this finds the mark when it leaves its section. */
+		revoked += entered != 0 && entered < epoch && cas_acq_rel(word, &entered, EPOCH_REVOKED);
+	}
+	return revoked;
+}
+
+uint32_t grace_revoked(const struct control *control)
+{
+	uint32_t revoked = 0, count = lines(control);
+
+	for (uint32_t i = 0; i < count; i++)
+		revoked += read_word(&control->page->threads[i].epoch) == EPOCH_REVOKED;
+	return revoked;
+}
+
+bool grace_write_pinned(const struct control *control, uint32_t segment)
+{
+	uint32_t count = lines(control);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (read_word(&control->page->threads[i].write_pin) == (uint64_t)segment + 1)
+			return true;
+	return false;
+}
+
+bool grace_view_pinned(const struct control *control, uint32_t segment)
+{
+	for (uint32_t shard = 0; shard < PIN_SHARDS; shard++)
+		if (fetch_add_acq_rel(control_pin(control, shard, segment), 0) != 0) /* A17 <- R17 */
+			return true;
+	return false;
+}
+
+bool grace_idle(const struct control *control)
+{
+	uint32_t count = lines(control);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (read_word(&control->page->threads[i].epoch) != 0 || read_word(&control->page->threads[i].write_pin) != 0)
+			return false;
+	for (uint32_t segment = 0; segment < control->segment_count; segment++)
+		if (grace_view_pinned(control, segment))
+			return false;
+	return true;
+}

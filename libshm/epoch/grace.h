@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The keeper's side of epochs and pins: what it must see before memory may be reused. */
+#ifndef LARDER_EPOCH_GRACE_H
+#define LARDER_EPOCH_GRACE_H
+
+#include "arena/arena.h"
+#include "arena/control.h"
+
+/*
+ * Orders everything the keeper did so far before what it will find in the control pages. 0 or -errno: then nothing found
+ * afterwards may be relied on. To be called once before each round of the functions below.
+ */
+int grace_barrier(const struct arena *arena);
+
+/* Begins a grace period: raises the epoch and returns the new one. What it shall free is unlinked already. */
+uint64_t grace_begin(const struct arena *arena);
+
+/*
+ * The oldest epoch in which a thread of the client is in a section; UINT64_MAX: none is. A grace period is over when for every
+ * client this is not below its epoch. Revoked threads do not count.
+ */
+uint64_t grace_oldest(const struct control *control);
+
+/*
+ * Revokes the sections of a client that began before the epoch. Return: how many. The caller repeats grace_barrier and
+ * looks at the pins again before it reuses memory.
+ */
+uint32_t grace_revoke(const struct control *control, uint64_t epoch);
+
+/* How many threads of a client are revoked and have not noticed yet. */
+uint32_t grace_revoked(const struct control *control);
+
+/* Whether a thread of the client is writing into the segment, or about to look whether it may. */
+bool grace_write_pinned(const struct control *control, uint32_t segment);
+
+/* Whether a view of the client holds the segment. */
+bool grace_view_pinned(const struct control *control, uint32_t segment);
+
+/* Whether nothing at all of the client's is in use: no section, no pin. */
+bool grace_idle(const struct control *control);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The problem: any number of processes insert, replace and delete in one bucket, each may be killed between any two
+ * instructions, nobody may wait for anybody, readers write nothing, and a key must never be there twice.
+ *
+ * The idea: replacing and deleting are one compare-and-swap of the slot that holds the key. Only inserting needs more,
+ * because "the key is nowhere in the chain" is not a fact about one word. So an insert first writes its intent (which
+ * object, into which slot) into the control word of the home bucket, by a compare-and-swap against the control word it read
+ * before it looked at the slots. Every insert changes the control word's sequence, so this succeeds only if no key came to
+ * the chain since; the key is then still absent. Whoever meets an intent completes it: place the object, clear the intent.
+ * An inserter may be killed anywhere; its object was complete before the intent was written.
+ *
+ * Invariants:
+ *  - A key enters a chain only through the control word of its home bucket, so it is in at most one slot, or in none and in
+ *    the intent.
+ *  - An empty slot holds the sequence of the control word as it was when the slot was emptied (and, against mix-ups after a
+ *    long stop, the offset of what was in it). If that is the sequence of the pending intent, then the intent's object was
+ *    placed and has been removed again: a late helper must not place it a second time. If it is another, the helper may
+ *    place it, and its compare-and-swap fails if anybody else did anything to the slot since.
+ *  - A slot that was never used (all zero) exists only in the buckets of a segment that a split is filling, until the
+ *    home bucket there is complete; split.c places into such slots only. Overflow buckets that are linked later are sealed first.
+ *  - The last slot of a full bucket becomes a link to an overflow bucket that already holds, in its first slot, the object
+ *    the link replaces: one compare-and-swap moves the object and attaches the bucket, and no reader can miss it. The
+ *    overflow bucket is found in a fixed order of places by whoever looks for it, so two writers who extend a chain at the
+ *    same time, or the successors of a killed one, work on the same bucket. Its first slot is brought up to date by
+ *    compare-and-swap before the link is made; reading that slot before the one it shall mirror keeps a slow helper from
+ *    putting an older object over a newer one. Links stay until the segment is split.
+ *
+ * Progress: readers wait-free; writers lock-free. tests/model holds SPIN models of all of it.
+ */
+#include "index/index.h"
+
+#include "index/split.h"
+
+#define CLAIM_PROBES 64 /* places looked at for an overflow bucket */
+
+/* ---- control and empty words --------------------------------------------------------------------------------------- */
+
+static uint64_t control_sequence(uint64_t control)
+{
+	return control >> CONTROL_SEQUENCE_SHIFT & SEQUENCE_MASK;
+}
+
+static uint64_t control_intent(uint64_t control)
+{
+	return (control & CONTROL_OFFSET_MASK) * OBJECT_UNIT;
+}
+
+static uint32_t control_target(uint64_t control)
+{
+	return (uint32_t)(control >> CONTROL_TARGET_SHIFT & CONTROL_TARGET_MASK);
+}
+
+static uint64_t control_without_intent(uint64_t control)
+{
+	return control & ~(CONTROL_OFFSET_MASK | CONTROL_TARGET_MASK << CONTROL_TARGET_SHIFT);
+}
+
+static uint64_t empty_sequence(uint64_t word)
+{
+	return word >> SLOT_SEQUENCE_SHIFT & SEQUENCE_MASK;
+}
+
+static uint64_t empty_pack(uint64_t sequence, uint64_t removed_word)
+{
+	return sequence << SLOT_SEQUENCE_SHIFT | (removed_word & SLOT_OFFSET_MASK);
+}
+
+/* ---- chains -------------------------------------------------------------------------------------------------------- */
+
+bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home, struct index_chain *ret_chain)
+{
+	struct bucket *bucket = &index_buckets(arena, segment)[home];
+	bool frozen = false;
+
+	ret_chain->segment = segment;
+	ret_chain->home = home;
+	ret_chain->buckets = 0;
+	ret_chain->control = load_acquire(&bucket->control); /* A2 <- R2; A18 <- R18 */
+	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
+		uint64_t *words = &ret_chain->words[level * BUCKET_SLOTS];
+
+		for (int i = 0; i < BUCKET_SLOTS; i++) {
+			words[i] = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
+			frozen |= (words[i] & SLOT_FROZEN) != 0;
+		}
+		ret_chain->bucket[level] = bucket;
+		ret_chain->buckets++;
+		bucket = slot_is_link(words[BUCKET_SLOTS - 1]) ? index_linked(arena, segment, words[BUCKET_SLOTS - 1]) : NULL;
+	}
+	return !frozen && !(ret_chain->control & (CONTROL_FROZEN | CONTROL_MOVED));
+}
+
+static atomic_u64 *chain_slot(const struct index_chain *chain, uint32_t position)
+{
+	return &chain->bucket[position / BUCKET_SLOTS]->slots[position % BUCKET_SLOTS];
+}
+
+static uint32_t chain_slots(const struct index_chain *chain)
+{
+	return chain->buckets * BUCKET_SLOTS;
+}
+
+/* The slot at a position of the chain, by following links; NULL when the chain is shorter than that. */
+static atomic_u64 *slot_at(const struct arena *arena, uint32_t segment, uint32_t home, uint32_t position)
+{
+	struct bucket *bucket = &index_buckets(arena, segment)[home];
+
+	for (; bucket && position >= BUCKET_SLOTS; position -= BUCKET_SLOTS) {
+		uint64_t link = load_acquire(&bucket->slots[BUCKET_SLOTS - 1]); /* A19 <- R19 */
+
+		bucket = slot_is_link(link) ? index_linked(arena, segment, link) : NULL;
+	}
+	return bucket ? &bucket->slots[position] : NULL;
+}
+
+/* The slot word that will stand for an object, or 0 when there is no such object (a scribbled arena). */
+static uint64_t word_of(const struct arena *arena, uint64_t offset)
+{
+	struct object_view object;
+	uint32_t segment = (uint32_t)(offset >> arena->segment_shift);
+
+	if (segment >= arena->segment_count || !object_parse(arena, offset, &object))
+		return 0;
+	return slot_pack(hash_key(arena->secret, object.key, object.key_size), segment_load(arena, segment).generation, offset);
+}
+
+/* Places the object of an intent, whose slot word is given, and clears the intent. */
+static void complete(const struct arena *arena, uint32_t segment, uint32_t home, uint64_t control, uint64_t word)
+{
+	struct bucket *bucket = &index_buckets(arena, segment)[home];
+	atomic_u64 *slot = slot_at(arena, segment, home, control_target(control));
+	uint64_t seen = slot ? load_acquire(slot) : 0; /* A1 <- R1 */
+
+	/* Only while the intent stands does what was read of slot and object belong to it. */
+	if (load_acquire(&bucket->control) != control) /* A2 <- R2 */
+		return;
+	if (slot && word && slot_is_empty(seen) && empty_sequence(seen) != control_sequence(control))
+		/* R1 -> A1: a reader that finds the slot must find the object complete. */
+		cas_acq_rel(slot, &seen, word);
+	/* R2 -> A2: who finds the intent gone must find the object placed. */
+	cas_acq_rel(&bucket->control, &control, control_without_intent(control));
+}
+
+void index_help(const struct arena *arena, uint32_t segment, uint32_t home, uint64_t control)
+{
+	complete(arena, segment, home, control, word_of(arena, control_intent(control)));
+}
+
+bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
+                struct index_chain *ret_chain)
+{
+	uint64_t match = slot_match(hash);
+	uint32_t segment;
+
+	ret_chain->hash = hash;
+	ret_chain->found = -1;
+	for (;;) {
+		struct bucket *bucket = index_home(arena, hash, &segment);
+
+		if (!bucket)
+			return false;
+		if (!index_read_chain(arena, segment, hash_home(hash, arena->homes), ret_chain)) {
+			if (!split_bucket(arena, segment, ret_chain->home))
+				return false;
+			continue;
+		}
+		if (!control_intent(ret_chain->control))
+			break;
+		index_help(arena, segment, ret_chain->home, ret_chain->control);
+	}
+	for (uint32_t position = 0; position < chain_slots(ret_chain); position++) {
+		uint64_t word = ret_chain->words[position];
+
+		if ((word & SLOT_MATCH_MASK) == match && index_compare(arena, word, key, key_size, &ret_chain->object)) {
+			ret_chain->found = (int32_t)position;
+			break;
+		}
+	}
+	return true;
+}
+
+/* ---- changes ------------------------------------------------------------------------------------------------------- */
+
+enum index_result index_replace(const struct index_chain *chain, uint32_t generation, uint64_t offset)
+{
+	uint64_t word = chain->words[chain->found];
+
+	/* R1 -> A1: a reader that finds the slot must find the object complete. */
+	return cas_acq_rel(chain_slot(chain, (uint32_t)chain->found), &word, slot_pack(chain->hash, generation, offset))
+	               ? INDEX_DONE
+	               : INDEX_AGAIN;
+}
+
+static bool empty_slot(const struct index_chain *chain, uint32_t position)
+{
+	uint64_t word = chain->words[position];
+	/* Read after the object was seen in the slot, so it is not older than the intent that brought it there. */
+	uint64_t control = load_acquire(&chain->bucket[0]->control); /* A2 <- R2 */
+
+	/* R1 -> A1: for the sake of whoever later compares against this empty word. */
+	return cas_acq_rel(chain_slot(chain, position), &word, empty_pack(control_sequence(control), word));
+}
+
+enum index_result index_remove(const struct index_chain *chain)
+{
+	return empty_slot(chain, (uint32_t)chain->found) ? INDEX_DONE : INDEX_AGAIN;
+}
+
+void index_displace(const struct index_chain *chain)
+{
+	/* The first slots are the likeliest to be old: a slot keeps its key, and free ones are filled in order. */
+	for (uint32_t position = 0; position < chain_slots(chain); position++)
+		if (slot_is_object(chain->words[position]) && empty_slot(chain, position))
+			return;
+}
+
+struct bucket *index_claim_overflow(const struct arena *arena, uint32_t segment, uint32_t home, uint32_t level,
+                                    uint64_t *ret_link)
+{
+	uint64_t owner = (uint64_t)level << 32 | (home + 1);
+	uint32_t start = (uint32_t)((uint64_t)(uint32_t)((home + 1) * 2654435761u ^ level * 0x9e3779b9u) * arena->overflows >> 32);
+
+	for (uint32_t probe = 0; probe < CLAIM_PROBES && probe < arena->overflows; probe++) {
+		uint32_t number = arena->homes + (start + probe) % arena->overflows;
+		struct bucket *bucket = &index_buckets(arena, segment)[number];
+		uint64_t current = load_acquire(&bucket->control); /* A19 <- R19 */
+
+		if (current == 0 && cas_acq_rel(&bucket->control, &current, owner)) { /* R19 -> A19: the claim */
+			fetch_add_relaxed(&arena->table[segment].overflow_used, 1);
+			current = owner;
+		}
+		if (current == owner) {
+			*ret_link = SLOT_LINK | number;
+			return bucket;
+		}
+	}
+	return NULL;
+}
+
+void index_seal(struct bucket *bucket)
+{
+	for (int i = 0; i < BUCKET_SLOTS; i++) {
+		uint64_t never_used = 0;
+
+		cas_relaxed(&bucket->slots[i], &never_used, empty_pack(1, 0));
+	}
+}
+
+/* Gives a chain of full buckets one more. */
+static enum index_result extend(const struct arena *arena, const struct index_chain *chain)
+{
+	atomic_u64 *last = chain_slot(chain, chain_slots(chain) - 1);
+	struct bucket *overflow;
+	uint64_t link;
+
+	if (chain->buckets == CHAIN_BUCKETS)
+		return INDEX_FULL;
+	overflow = index_claim_overflow(arena, chain->segment, chain->home, chain->buckets, &link);
+	if (!overflow)
+		return INDEX_FULL;
+	index_seal(overflow);
+	for (;;) {
+		uint64_t mirrored = load_acquire(&overflow->slots[0]); /* A1 <- R1; before the slot it mirrors */
+		uint64_t moving = load_acquire(last);                  /* A1 <- R1 */
+
+		/* Linked by another, emptied, or frozen: in each case the chain is no longer as it was read. */
+		if (!slot_is_object(moving) || moving & SLOT_FROZEN)
+			return INDEX_AGAIN;
+		/* R1 -> A1: the object comes along. */
+		if (mirrored != moving && !cas_acq_rel(&overflow->slots[0], &mirrored, moving))
+			continue;
+		/* R19 -> A19: who follows the link must find the object in the first slot. */
+		if (cas_acq_rel(last, &moving, link))
+			return INDEX_LONGER;
+	}
+}
+
+/* The sequence that follows, but neither 0 (never used) nor the one the slot was emptied under. */
+static uint64_t next_sequence(uint64_t control, uint64_t empty_word)
+{
+	uint64_t next = control_sequence(control);
+
+	do
+		next = (next + 1) & SEQUENCE_MASK;
+	while (next == 0 || next == empty_sequence(empty_word));
+	return next;
+}
+
+enum index_result index_insert(const struct arena *arena, const struct index_chain *chain, uint32_t generation,
+                               uint64_t offset)
+{
+	uint64_t expected = chain->control;
+	uint64_t word, control;
+	uint32_t position = 0;
+
+	while (position < chain_slots(chain) && !slot_is_empty(chain->words[position]))
+		position++;
+	if (position == chain_slots(chain))
+		return extend(arena, chain);
+	word = chain->words[position];
+	control = next_sequence(chain->control, word) << CONTROL_SEQUENCE_SHIFT | (uint64_t)position << CONTROL_TARGET_SHIFT |
+	          offset / OBJECT_UNIT;
+	/* R2 -> A2: who finds the intent must find the object complete. */
+	if (!cas_acq_rel(&chain->bucket[0]->control, &expected, control))
+		return INDEX_AGAIN;
+	complete(arena, chain->segment, chain->home, control, slot_pack(chain->hash, generation, offset));
+	return INDEX_DONE;
+}
+
+void index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation)
+{
+	uint64_t hash = hash_key(arena->secret, object->key, object->key_size);
+	uint64_t word = slot_pack(hash, generation, object->offset);
+	struct index_chain chain;
+
+	/* An object is referred to by one slot at the most; an intent that names it has been completed by index_find. */
+	for (;;) {
+		uint32_t position = 0;
+
+		if (!index_find(arena, hash, object->key, object->key_size, &chain))
+			return;
+		while (position < chain_slots(&chain) && chain.words[position] != word)
+			position++;
+		if (position == chain_slots(&chain) || empty_slot(&chain, position))
+			return;
+	}
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The problem: a bucket of a full index segment must become two, one in each child, while processes read and change it and
+ * any of them may die; and nobody may wait.
+ *
+ * The idea: stop the bucket from changing, copy it by a rule that gives everybody the same result, then send everybody on.
+ * Each of the four steps may be repeated, by anybody, any number of times:
+ *
+ *	1. complete a pending intent, then set the frozen bit of the control word: no insert can begin any more;
+ *	2. set the frozen bit in every slot word, in chain order: no replace, delete or link can succeed any more;
+ *	3. the chain is constant now, so all helpers derive the same list of words for each child from it. The n-th of a
+ *	   list goes to the n-th place of the same home bucket in the child, by a compare-and-swap from never used; links to
+ *	   overflow buckets likewise, and a bucket is filled only when the link to it is in place. Then every place that is
+ *	   still never used becomes empty;
+ *	4. set the moved bit of the control word.
+ *
+ * Why a helper that comes late harms nobody: after step 4 there is no never-used slot in the child, and there was none when
+ * step 4 was taken by whoever took it; so all its compare-and-swaps fail. That holds even for a thread that was revoked
+ * and computes its lists from recycled objects: objects of this bucket are recycled only after they were unlinked, for
+ * which the keeper first moves the bucket.
+ *
+ * Readers look at the control word first: moved, they go to the child; else they read the slots, frozen or not.
+ */
+#include "index/split.h"
+
+#include "index/index.h"
+
+struct word_list {
+	uint32_t count;
+	uint64_t words[CHAIN_SLOTS];
+};
+
+bool split_begin(const struct arena *arena, uint32_t segment)
+{
+	struct segment_entry *entry = &arena->table[segment];
+	uint32_t depth = load_relaxed(&entry->depth);
+	uint32_t prefix = load_relaxed(&entry->prefix);
+	uint32_t child[2];
+
+	if (load_relaxed(&entry->children) != 0 || depth >= arena->directory_bits)
+		return false;
+	if (!segment_take_index(arena, &child[0]))
+		return false;
+	if (!segment_take_index(arena, &child[1])) {
+		segment_recycle(arena, child[0]);
+		return false;
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		segment_clear_index(arena, child[i]);
+		store_relaxed(&arena->table[child[i]].depth, depth + 1);
+		store_relaxed(&arena->table[child[i]].prefix, prefix | i << (arena->directory_bits - depth - 1));
+		segment_change(arena, child[i], SEGMENT_RETIRED, SEGMENT_INDEX);
+	}
+	/* R12 -> A12: who goes to a child must find its buckets empty and its depth set. */
+	store_release(&entry->children, (uint64_t)child[1] << 32 | child[0]);
+	return true;
+}
+
+/* Freezes the slots of a chain, in order, and collects the objects for each child. */
+static void freeze_chain(const struct arena *arena, uint32_t segment, uint32_t home, uint32_t depth,
+                         struct word_list lists[2])
+{
+	struct bucket *bucket = &index_buckets(arena, segment)[home];
+	struct object_view object;
+	uint64_t word = 0;
+
+	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
+		for (int i = 0; i < BUCKET_SLOTS; i++) {
+			word = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
+			/* R1 -> A1: the frozen word still publishes its object. */
+			while (!(word & SLOT_FROZEN) && !cas_acq_rel(&bucket->slots[i], &word, word | SLOT_FROZEN))
+				;
+			if (slot_is_object(word) && object_parse(arena, slot_offset(word), &object)) {
+				uint64_t hash = hash_key(arena->secret, object.key, object.key_size);
+				struct word_list *list = &lists[hash >> (63 - depth) & 1];
+
+				list->words[list->count++] = word & ~SLOT_FROZEN;
+			}
+		}
+		bucket = slot_is_link(word) ? index_linked(arena, segment, word) : NULL;
+	}
+}
+
+static void place(atomic_u64 *slot, uint64_t word)
+{
+	uint64_t never_used = 0;
+
+	/* R1 -> A1: the object comes along to the child. */
+	cas_acq_rel(slot, &never_used, word);
+}
+
+/* Fills the child's chain with a list, and leaves no never-used slot in it. */
+static void fill_chain(const struct arena *arena, uint32_t child, uint32_t home, const struct word_list *list)
+{
+	struct bucket *bucket = &index_buckets(arena, child)[home];
+	uint32_t done = 0;
+
+	for (uint32_t level = 1; bucket; level++) {
+		uint32_t left = list->count - done;
+		uint32_t here = left <= BUCKET_SLOTS ? left : BUCKET_SLOTS - 1;
+		struct bucket *next = NULL;
+		uint64_t link = 0;
+
+		for (uint32_t i = 0; i < here; i++)
+			place(&bucket->slots[i], list->words[done++]);
+		if (done < list->count && level < CHAIN_BUCKETS)
+			next = index_claim_overflow(arena, child, home, level, &link);
+		if (next)
+			place(&bucket->slots[BUCKET_SLOTS - 1], link);
+		else if (done < list->count)
+			/* No overflow bucket is left, for nobody ever (claims are permanent): what does not fit is lost. */
+			place(&bucket->slots[BUCKET_SLOTS - 1], list->words[done++]);
+		index_seal(bucket);
+		/* Fill the next one only when it is linked here; else this bucket was complete before we came. */
+		if (next && load_acquire(&bucket->slots[BUCKET_SLOTS - 1]) != link) /* A19 <- R19 */
+			next = NULL;
+		bucket = next;
+	}
+}
+
+bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)
+{
+	struct segment_entry *entry = &arena->table[segment];
+	uint64_t children = load_acquire(&entry->children); /* A12 <- R12 */
+	uint32_t low = (uint32_t)children, high = (uint32_t)(children >> 32);
+	uint32_t depth = load_relaxed(&entry->depth);
+	struct bucket *bucket = &index_buckets(arena, segment)[home];
+	struct word_list lists[2];
+
+	if (children == 0 || low >= arena->segment_count || high >= arena->segment_count ||
+	    depth >= arena->directory_bits || low == segment || high == segment)
+		return false;
+	for (;;) {
+		uint64_t control = load_acquire(&bucket->control); /* A2 <- R2; A18 <- R18 */
+
+		if (control & CONTROL_MOVED)
+			return true;
+		if (control & CONTROL_OFFSET_MASK) {
+			index_help(arena, segment, home, control);
+			continue;
+		}
+		if (!(control & CONTROL_FROZEN)) {
+			/* R18 -> A18: no intent after this. */
+			cas_acq_rel(&bucket->control, &control, control | CONTROL_FROZEN);
+			continue;
+		}
+		lists[0].count = lists[1].count = 0;
+		freeze_chain(arena, segment, home, depth, lists);
+		fill_chain(arena, low, home, &lists[0]);
+		fill_chain(arena, high, home, &lists[1]);
+		/* R18 -> A18: who is sent on to a child must find everything there. */
+		cas_acq_rel(&bucket->control, &control, control | CONTROL_MOVED);
+	}
+}
+
+void split_finish(const struct arena *arena, uint32_t segment)
+{
+	struct segment_entry *entry = &arena->table[segment];
+	uint64_t children = load_relaxed(&entry->children);
+	uint32_t depth = load_relaxed(&entry->depth);
+	uint32_t first = load_relaxed(&entry->prefix);
+	uint32_t half = 1u << (arena->directory_bits - depth - 1);
+
+	for (uint32_t i = 0; i < 2 * half; i++)
+		/* R11 -> A11: who finds a child in the directory must find it filled. */
+		store_release(&arena->directory[first + i], i < half ? (uint32_t)children : (uint32_t)(children >> 32));
+	segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED);
+}

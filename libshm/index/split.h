@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Growth of the index: one index segment becomes two, online, with readers that never wait. */
+#ifndef LARDER_INDEX_SPLIT_H
+#define LARDER_INDEX_SPLIT_H
+
+#include "arena/arena.h"
+
+/*
+ * Keeper: begins to split an index segment, with two free segments for its children. False: no two segments are free, the
+ * directory is too coarse for another split, or this split has begun already.
+ */
+bool split_begin(const struct arena *arena, uint32_t segment);
+
+/*
+ * Moves one bucket to the children, or finishes what another began. Any number may do this at once or die in it. Inside
+ * an epoch section, except in the keeper. False: the segment is not being split (or the arena is scribbled on).
+ */
+bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home);
+
+/*
+ * Keeper: when every bucket has been moved, lets the directory name the children and retires the segment. It may be recycled after
+ * a grace period, once no thread of any client is revoked: a late compare-and-swap in it must not meet other contents.
+ */
+void split_finish(const struct arena *arena, uint32_t segment);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Invariants:
+ *  - Only the owner of a run writes between its next and end; who owns it was decided by the compare-and-swap on the
+ *    segment's state word that took the chunks.
+ *  - Behind the last object of a run stands a zero key size, or the end of the run: so a walker knows where to stop.
+ *    It is written before the object in front of it is completed.
+ *  - All of this is done while the segment is pinned and was seen open in the generation of the run. A run whose
+ *    segment was condemned is forgotten.
+ */
+#include "object/allocate.h"
+
+#include <errno.h>
+
+#include "object/object.h"
+
+#define RUN_OBJECTS 8   /* a run should hold some objects, so that its last, unused bytes weigh little */
+#define RUN_CHUNKS_MAX 8
+
+static uint32_t chunks_for(const struct arena *arena, uint64_t size)
+{
+	uint64_t least = (size + sizeof(struct chunk_header) + CHUNK_BYTES - 1) / CHUNK_BYTES;
+	uint64_t wanted = (size * RUN_OBJECTS + CHUNK_BYTES - 1) / CHUNK_BYTES;
+
+	if (size < CHUNK_BYTES / RUN_OBJECTS)
+		wanted = 1;
+	if (wanted > RUN_CHUNKS_MAX)
+		wanted = RUN_CHUNKS_MAX;
+	if (wanted > arena->chunks)
+		wanted = arena->chunks;
+	return (uint32_t)(wanted > least ? wanted : least);
+}
+
+static void end_objects(const struct arena *arena, uint64_t offset)
+{
+	struct object *object = (struct object *)(void *)(arena->base + offset);
+
+	store_relaxed(&object->key_size, 0);
+}
+
+/* Takes a new run and pins its segment. */
+static int take_run(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
+                    uint32_t ttl_class, uint64_t size, uint64_t now_ms, struct allocator_run *ret_run)
+{
+	uint32_t chunks = chunks_for(arena, size);
+	struct allocator_run run;
+	struct chunk_header *header;
+	uint32_t chunk;
+
+	do {
+		if (!segment_take_chunks(arena, ttl_class, chunks, now_ms, &run.segment, &run.generation, &chunk))
+			return -EAGAIN;
+		allocator->took_segment |= chunk == 0;
+	} while (!epoch_pin_write(reader, arena, run.segment, run.generation));
+	run.next = ((uint64_t)run.segment << arena->segment_shift) + chunk * CHUNK_BYTES;
+	run.end = run.next + chunks * CHUNK_BYTES;
+	header = (struct chunk_header *)(void *)(arena->base + run.next);
+	run.next += sizeof *header;
+	end_objects(arena, run.next);
+	/* R15 -> A15: a walker that sees the run must find the zero that ends its objects. */
+	store_release(&header->chunks, chunks);
+	*ret_run = run;
+	return 0;
+}
+
+int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, uint64_t size,
+                   uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
+{
+	uint32_t ttl_class = segment_class(expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0);
+	struct allocator_run *current = &allocator->runs[ttl_class];
+	struct allocator_run run = *current;
+	bool fits = run.end - run.next >= size;
+	bool adopt = true;
+
+	if (!fits || !epoch_pin_write(reader, arena, run.segment, run.generation)) {
+		int result = take_run(allocator, reader, arena, ttl_class, size, now_ms, &run);
+
+		if (result)
+			return result;
+		/* A run taken for one large object may leave less room than the old one still has. */
+		adopt = fits || run.end - run.next - size >= current->end - current->next;
+	}
+	if (expires_ms)
+		segment_raise_expiry(arena, run.segment, expires_ms);
+	*ret_allocation = (struct allocation){ run.next, size, run.end, run.segment, run.generation, ttl_class };
+	run.next += size;
+	if (run.end > run.next)
+		end_objects(arena, run.next);
+	if (adopt)
+		*current = run;
+	return 0;
+}
+
+void allocate_commit(struct epoch_reader *reader)
+{
+	epoch_unpin_write(reader);
+}
+
+void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
+                     const struct allocation *allocation)
+{
+	struct allocator_run *run = &allocator->runs[allocation->ttl_class];
+
+	end_objects(arena, allocation->offset);
+	/* The room goes on as the current run: it is the same one, or one that has at least the object's size. */
+	*run = (struct allocator_run){ allocation->offset, allocation->end, allocation->segment, allocation->generation };
+	epoch_unpin_write(reader);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where new objects go. A thread owns, for each TTL class, a run of chunks in some segment and allocates in it by moving a
+ * pointer that only it knows; so there is no free list, and nothing that a killed thread could leave locked or lost: the
+ * unused rest of its run comes back when the segment is recycled.
+ */
+#ifndef LARDER_OBJECT_ALLOCATE_H
+#define LARDER_OBJECT_ALLOCATE_H
+
+#include "epoch/epoch.h"
+
+/* Free room of one run, in byte offsets of the arena. */
+struct allocator_run {
+	uint64_t next, end;
+	uint32_t segment, generation;
+};
+
+/* One thread's. All zero is a valid empty one. */
+struct allocator {
+	struct allocator_run runs[TTL_CLASSES];
+	bool took_segment; /* a free segment was begun; the caller may clear it */
+};
+
+struct allocation {
+	uint64_t offset; /* of the object in the arena */
+	uint64_t size;
+	uint64_t end; /* of the run it is in */
+	uint32_t segment, generation;
+	uint32_t ttl_class;
+};
+
+/*
+ * Reserves room for an object of size bytes (object_size) that expires at expires_ms (0: never) and pins its segment
+ * for writing. The caller writes the object, and either publishes it and calls allocate_commit, or allocate_cancel.
+ * Return: 0; -EAGAIN: no segment is free. The size fits a segment (arena_value_max).
+ */
+int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, uint64_t size,
+                   uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation);
+
+/* The object is published, or may be. */
+void allocate_commit(struct epoch_reader *reader);
+
+/* The object was not published; its room is used again. */
+void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
+                     const struct allocation *allocation);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "object/object.h"
+
+unsigned char *object_write(const struct arena *arena, uint64_t offset, const struct object_plan *plan)
+{
+	unsigned char *start = arena->base + offset;
+	struct object *object = (struct object *)(void *)start;
+	uint64_t key_start = object_key_start(plan->flags);
+
+	object->flags = (uint8_t)plan->flags;
+	object->value_size = plan->value_size;
+	object->version = plan->version;
+	store_relaxed(&object->heat, 0);
+	if (plan->flags & OBJECT_EXPIRES)
+		memcpy(start + sizeof *object, &plan->expires_ms, sizeof plan->expires_ms);
+	if (plan->flags & OBJECT_FLAGS)
+		memcpy(start + key_start - sizeof plan->user_flags, &plan->user_flags, sizeof plan->user_flags);
+	memcpy(start + key_start, plan->key, plan->key_size);
+	if (plan->flags & OBJECT_COUNTER) {
+		struct counter *counter = (struct counter *)(void *)(arena->base + align_up(offset + key_start + plan->key_size,
+		                                                                            sizeof(struct counter)));
+
+		store_relaxed(&counter->value, (uint64_t)plan->number);
+		store_relaxed(&counter->version, plan->version << 1);
+		return NULL;
+	}
+	return start + align_up(key_start + plan->key_size, object_value_alignment(plan->value_size));
+}
+
+void object_set_version(const struct arena *arena, uint64_t offset, uint64_t version)
+{
+	struct object *object = (struct object *)(void *)(arena->base + offset);
+
+	object->version = version;
+}
+
+void object_complete(const struct arena *arena, uint64_t offset, uint32_t key_size)
+{
+	struct object *object = (struct object *)(void *)(arena->base + offset);
+
+	/* R10 -> A10: a walker that sees a key size must find the rest of the object. */
+	store_release(&object->key_size, (uint16_t)key_size);
+}

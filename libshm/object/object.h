@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Objects: finding one's way inside an object, with every length checked, and computing how large one will be.
+ *
+ *	header 16 | expiry 8 ? | user flags 4 ? | key | padding | value | padding to 8
+ *
+ * The value is aligned to the largest power of two, up to 8, that divides its size: the size of a C type is always a
+ * multiple of its alignment, so any such type can be read in place, and strings cost no padding.
+ */
+#ifndef LARDER_OBJECT_OBJECT_H
+#define LARDER_OBJECT_OBJECT_H
+
+#include <string.h>
+
+#include "arena/segment.h"
+
+/* One object, looked at once: nothing here is read from shared memory again, and all of it lies inside the arena. */
+struct object_view {
+	struct object *object;
+	uint64_t offset; /* of the header in the arena, in bytes */
+	uint64_t size;   /* in all, a multiple of OBJECT_UNIT */
+	const unsigned char *key;
+	const unsigned char *value; /* NULL for a counter */
+	struct counter *counter;    /* NULL otherwise */
+	uint32_t value_size;        /* 0 for a counter */
+	uint32_t key_size;
+	uint32_t flags; /* OBJECT_... */
+	uint32_t user_flags;
+	uint64_t expires_ms; /* arena time; 0: never */
+	uint64_t version;    /* of a counter: the one it began with */
+};
+
+static inline uint64_t align_up(uint64_t x, uint64_t alignment)
+{
+	return (x + alignment - 1) & ~(alignment - 1);
+}
+
+static inline uint64_t object_value_alignment(uint32_t value_size)
+{
+	return value_size ? UINT64_C(1) << __builtin_ctz(value_size | OBJECT_UNIT) : 1;
+}
+
+static inline uint64_t object_key_start(uint32_t flags)
+{
+	return sizeof(struct object) + (flags & OBJECT_EXPIRES ? sizeof(uint64_t) : 0) +
+	       (flags & OBJECT_FLAGS ? sizeof(uint32_t) : 0);
+}
+
+/* The bytes an object takes. A counter's words need a 16-byte boundary, of which it has one wherever it is put. */
+static inline uint64_t object_size(uint32_t flags, uint32_t key_size, uint32_t value_size)
+{
+	uint64_t key_end = object_key_start(flags) + key_size;
+
+	if (flags & OBJECT_COUNTER)
+		return align_up(key_end, OBJECT_UNIT) + OBJECT_UNIT + sizeof(struct counter);
+	return align_up(align_up(key_end, object_value_alignment(value_size)) + value_size, OBJECT_UNIT);
+}
+
+/* Looks at the object at a byte offset. False: there is none, or it does not fit in the arena. */
+static inline bool object_parse(const struct arena *arena, uint64_t offset, struct object_view *ret_view)
+{
+	struct object_view view;
+	unsigned char *start = arena->base + offset;
+	uint64_t key_start, value_start;
+
+	if (offset > arena->bytes - sizeof(struct object) || offset % OBJECT_UNIT)
+		return false;
+	view.object = (struct object *)(void *)start;
+	view.offset = offset;
+	view.key_size = load_acquire(&view.object->key_size); /* A10 <- R10 */
+	view.value_size = view.object->value_size;
+	view.flags = view.object->flags;
+	view.version = view.object->version;
+	view.size = object_size(view.flags, view.key_size, view.value_size);
+	if (view.key_size == 0 || view.size > arena->bytes - offset)
+		return false;
+	key_start = object_key_start(view.flags);
+	view.expires_ms = 0;
+	if (view.flags & OBJECT_EXPIRES)
+		memcpy(&view.expires_ms, start + sizeof(struct object), sizeof view.expires_ms);
+	view.user_flags = 0;
+	if (view.flags & OBJECT_FLAGS)
+		memcpy(&view.user_flags, start + key_start - sizeof view.user_flags, sizeof view.user_flags);
+	view.key = start + key_start;
+	if (view.flags & OBJECT_COUNTER) {
+		view.counter = (struct counter *)(void *)(arena->base +
+		                                          align_up(offset + key_start + view.key_size, sizeof(struct counter)));
+		view.value = NULL;
+		view.value_size = 0;
+	} else {
+		value_start = align_up(key_start + view.key_size, object_value_alignment(view.value_size));
+		view.counter = NULL;
+		view.value = start + value_start;
+	}
+	*ret_view = view;
+	return true;
+}
+
+static inline bool object_has_key(const struct object_view *view, const void *key, size_t key_size)
+{
+	return view->key_size == key_size && memcmp(view->key, key, key_size) == 0;
+}
+
+static inline bool object_expired(const struct object_view *view, uint64_t now_ms)
+{
+	return view->expires_ms != 0 && view->expires_ms <= now_ms;
+}
+
+/* What a new object will be. */
+struct object_plan {
+	const void *key;
+	uint32_t key_size;
+	uint32_t value_size; /* 0 for a counter */
+	uint32_t flags;
+	uint32_t user_flags;
+	uint64_t expires_ms;
+	uint64_t version;
+	int64_t number; /* of a counter */
+};
+
+/*
+ * Writes header and key into reserved memory, and a counter's words. Return: where the value's bytes go. Nobody sees the
+ * object before object_publish.
+ */
+unsigned char *object_write(const struct arena *arena, uint64_t offset, const struct object_plan *plan);
+
+/* Changes the version of an object that is written but not reachable from the index yet. */
+void object_set_version(const struct arena *arena, uint64_t offset, uint64_t version);
+
+/* Lets walkers of the segment see the object: everything in it is written. */
+void object_complete(const struct arena *arena, uint64_t offset, uint32_t key_size);
+
+/* A counter's two words of one moment, or of two: then the version is older than the value, which is safe for cas. */
+static inline int64_t counter_read(struct counter *counter, uint64_t *ret_version)
+{
+	uint64_t version, value;
+
+	for (int attempt = 0; attempt < 8; attempt++) {
+		version = load_acquire(&counter->version); /* A13 <- R13 */
+		value = load_acquire(&counter->value);     /* A13 <- R13 */
+		if (load_relaxed(&counter->version) == version)
+			break;
+	}
+	*ret_version = version >> 1;
+	return (int64_t)value;
+}
+
+#endif
