@@ -277,13 +277,18 @@ static int attempt(struct writer *writer)
 {
 	const struct arena *arena = &writer->thread->cache->arena;
 	const struct write_request *request = writer->request;
-	uint64_t now_ns = arena_now_ns(arena);
+	uint64_t now_ns;
 
-	writer->now_ms = now_ns / NS_PER_MS;
-	writer->now_version = version_of(now_ns);
 	writer->published = false;
 	if (!index_find(arena, writer->hash, request->key, request->key_size, &writer->chain))
 		return -EUCLEAN;
+	/*
+	 * The clock is read after the chain. Had the key been written and deleted between a reading of the clock and of the
+	 * chain, the new version would be older than one the key has had; so, such a write makes our intent fail.
+	 */
+	now_ns = arena_now_ns(arena);
+	writer->now_ms = now_ns / NS_PER_MS;
+	writer->now_version = version_of(now_ns);
 	if (writer->chain.found < 0 || object_expired(&writer->chain.object, writer->now_ms))
 		return write_absent(writer);
 	return write_present(writer);
@@ -297,12 +302,16 @@ void cache_wake_keeper(const struct cache *cache)
 		platform_event_signal(cache->wake_fd);
 }
 
-/* Asks the keeper for room and waits for its answer. False: the time is over. */
-static bool wait_for_room(const struct cache *cache, uint32_t seen_sequence, uint64_t deadline_ms)
+/* Asks the keeper for room and waits for its answer. False: the time is over, or there is nothing to wait for. */
+static bool wait_for_room(const struct cache *cache, const struct writer *writer, int wanted, uint32_t seen_sequence,
+                          uint64_t deadline_ms)
 {
 	uint64_t now_ms = monotonic_ms();
 
 	if (now_ms >= deadline_ms)
+		return false;
+	/* One long chain in a segment that is not full is no reason to grow. */
+	if (wanted == ATTEMPT_NO_SLOT && !index_crowded(&cache->arena, writer->chain.segment))
 		return false;
 	cache_wake_keeper(cache);
 	platform_futex_wait(&cache->arena.header->free_sequence, seen_sequence, (uint32_t)(deadline_ms - now_ms));
@@ -353,7 +362,7 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 			break;
 		if (!deadline_ms)
 			deadline_ms = monotonic_ms() + cache->timeout_ms;
-		if (wait_for_room(cache, sequence, deadline_ms))
+		if (wait_for_room(cache, &writer, result, sequence, deadline_ms))
 			continue;
 		if (result == ATTEMPT_NO_MEMORY)
 			return -EAGAIN;
