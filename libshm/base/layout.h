@@ -120,15 +120,14 @@ struct chunk_header {
  * An object: this header, then in this order and only where a flag says so: expiry (8 bytes, arena ms), user flags
  * (4 bytes); then the key; then the value, aligned for its size; padded to OBJECT_UNIT. A counter has no value bytes:
  * its pair of words stands at the first 16-byte boundary after the key.
- * Never changed once published, except the words of a counter.
+ * The head is written last, with release. Nothing is changed once it is published, except the words of a counter.
  */
 struct object {
-	atomic_u16 key_size; /* written last, with release; 0: no object here (yet) */
-	uint8_t flags;       /* OBJECT_... */
-	atomic_u8 heat;      /* for eviction */
-	uint32_t value_size;
+	atomic_u64 head; /* { value size:32 | heat:8, for eviction | OBJECT_...:8 | key size:16 }; 0: no object here (yet) */
 	uint64_t version;
 };
+#define OBJECT_FLAGS_SHIFT 16
+#define OBJECT_VALUE_SIZE_SHIFT 32
 
 #define OBJECT_EXPIRES 1u /* has the expiry word */
 #define OBJECT_FLAGS 2u   /* has the user flags word */
@@ -217,8 +216,8 @@ static inline uint64_t layout_stamp(void)
 		sizeof(struct arena_header), offsetof(struct arena_header, secret), offsetof(struct arena_header, epoch),
 		offsetof(struct arena_header, free_sequence), offsetof(struct arena_header, open_segment),
 		offsetof(struct segment_entry, expires_ms), offsetof(struct segment_entry, children),
-		offsetof(struct segment_entry, overflow_used), offsetof(struct object, value_size),
-		offsetof(struct object, version), offsetof(struct bucket, slots), offsetof(struct thread_line, write_pin),
+		offsetof(struct segment_entry, overflow_used), OBJECT_VALUE_SIZE_SHIFT, offsetof(struct object, version),
+	 offsetof(struct bucket, slots), offsetof(struct thread_line, write_pin),
 		offsetof(struct thread_line, gets), offsetof(struct control_page, threads), sizeof(struct control_page),
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);

@@ -8,13 +8,11 @@
 
 #include "cache/internal.h"
 
-/* Finds a living object, inside a section. */
-static inline bool find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
+/* Finds a living object, inside a section. Inlined always: then what a caller does not ask of the object is not computed. */
+static inline __attribute__((always_inline)) bool find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
                         struct object_view *ret_object, uint64_t *ret_ttl_ms)
 {
-	uint64_t word;
-
-	return index_lookup(arena, hash, key, key_size, ret_object, &word) && !cache_expired(arena, ret_object, ret_ttl_ms);
+	return index_lookup(arena, hash, key, key_size, ret_object) && !cache_expired(arena, ret_object, ret_ttl_ms);
 }
 
 static inline void describe(const struct object_view *object, uint64_t ttl_ms, uint64_t value_size, uint64_t version,

@@ -92,7 +92,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		memcpy(value, parts->old, parts->old_size);
 	if (parts->added_size)
 		memcpy(value + parts->old_size, parts->added, parts->added_size);
-	object_complete(arena, room.offset, plan->key_size);
+	object_complete(arena, room.offset, plan);
 	if (writer->chain.found >= 0)
 		index = index_replace(&writer->chain, room.generation, room.offset);
 	else if (epoch_valid(&thread->reader))

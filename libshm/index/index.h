@@ -10,6 +10,10 @@
 #ifndef LARDER_INDEX_INDEX_H
 #define LARDER_INDEX_INDEX_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/hash.h"
 #include "object/object.h"
 
@@ -92,14 +96,14 @@ static inline uint32_t index_segment(const struct arena *arena, uint64_t hash)
 /* ---- lookup ------------------------------------------------------------------------------------------------------ */
 
 /* Looks at the object of a slot word and compares its key. */
-static inline bool index_compare(const struct arena *arena, uint64_t word, const void *key, size_t key_size,
+static inline __attribute__((always_inline)) bool index_compare(const struct arena *arena, uint64_t word, const void *key, size_t key_size,
                                  struct object_view *ret_view)
 {
 	return object_parse(arena, slot_offset(word), ret_view) && object_has_key(ret_view, key, key_size);
 }
 
 /* The home bucket of a hash, past any finished split; NULL in a scribbled arena. Wait-free: bounded by the depth. */
-static inline struct bucket *index_home(const struct arena *arena, uint64_t hash, uint32_t *ret_segment)
+static inline __attribute__((always_inline)) struct bucket *index_home(const struct arena *arena, uint64_t hash, uint32_t *ret_segment)
 {
 	uint32_t home = hash_home(hash, arena->homes);
 	uint32_t segment = index_segment(arena, hash);
@@ -107,7 +111,7 @@ static inline struct bucket *index_home(const struct arena *arena, uint64_t hash
 	for (uint32_t steps = 0; segment < arena->segment_count && steps <= DIRECTORY_BITS_MAX; steps++) {
 		struct bucket *bucket = &index_buckets(arena, segment)[home];
 
-		if (!(load_acquire(&bucket->control) & CONTROL_MOVED)) { /* A18 <- R18 */
+		if (__builtin_expect(!(load_acquire(&bucket->control) & CONTROL_MOVED), 1)) { /* A18 <- R18 */
 			*ret_segment = segment;
 			return bucket;
 		}
@@ -117,29 +121,65 @@ static inline struct bucket *index_home(const struct arena *arena, uint64_t hash
 }
 
 /*
- * Finds a key. Wait-free: looks at no more than CHAIN_SLOTS slots, and writes nothing. The slots are looked at in order
- * and a full bucket's last object moves only forward (into the overflow bucket that replaces it), so a key that is there
- * throughout is never missed.
+ * Reads the slots of a bucket and returns a bit for each whose tag matches. Without a branch: which slot a key is in
+ * cannot be predicted, and a wrong guess would be found out only when the bucket's line has come from memory, which would
+ * keep the processor from overlapping one lookup with the next.
+ *
+ * With SSE2, which every x86-64 has, the upper halves of all eight words are compared at once. The order in which the slots
+ * of one bucket are read does not matter to index_lookup, only that links are followed afterwards, and each 8-byte
+ * word is read whole; x86 does not reorder loads with other loads.
  */
-static inline bool index_lookup(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
-                                struct object_view *ret_view, uint64_t *ret_word)
+static inline __attribute__((always_inline)) uint32_t bucket_match(const struct bucket *bucket, uint64_t match,
+                                                                   uint64_t words[BUCKET_SLOTS + 1])
+{
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+	const __m128i mask = _mm_set1_epi32((int)(SLOT_MATCH_MASK >> 32));
+	const __m128i tag = _mm_set1_epi32((int)(match >> 32));
+	__m128i pair[4], low, high;
+
+	compiler_barrier();
+	for (int i = 0; i < 4; i++) {
+		pair[i] = _mm_load_si128((const __m128i *)(const void *)bucket + i); /* A1 <- R1; A19 <- R19 */
+		_mm_storeu_si128((__m128i *)(void *)words + i, pair[i]);
+	}
+	compiler_barrier();
+	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(pair[0]), _mm_castsi128_ps(pair[1]), 0xdd));
+	high = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(pair[2]), _mm_castsi128_ps(pair[3]), 0xdd));
+	low = _mm_cmpeq_epi32(_mm_and_si128(low, mask), tag);
+	high = _mm_cmpeq_epi32(_mm_and_si128(high, mask), tag);
+	/* A bit for each word; the control word's is not one of a slot. */
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128())) & 0xfeu;
+#else
+	uint32_t matches = 0;
+
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+		words[i + 1] = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
+		matches |= (uint32_t)((words[i + 1] & SLOT_MATCH_MASK) == match) << (i + 1);
+	}
+	return matches;
+#endif
+}
+
+/*
+ * Finds a key. Wait-free: looks at no more than CHAIN_SLOTS slots, and writes nothing. A full bucket's last object moves
+ * only forward, into the overflow bucket that replaces it, so a key that is there throughout is never missed.
+ */
+static inline __attribute__((always_inline)) bool index_lookup(const struct arena *arena, uint64_t hash,
+                                                               const void *key, size_t key_size,
+                                                               struct object_view *ret_view)
 {
 	uint64_t match = slot_match(hash);
-	uint64_t word = 0;
+	uint64_t words[BUCKET_SLOTS + 1]; /* of the bucket, the control word first */
 	uint32_t segment;
 	struct bucket *bucket = index_home(arena, hash, &segment);
 
 	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
-		for (int i = 0; i < BUCKET_SLOTS; i++) {
-			word = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
-			if ((word & SLOT_MATCH_MASK) == match && index_compare(arena, word, key, key_size, ret_view)) {
-				*ret_word = word;
+		for (uint32_t matches = bucket_match(bucket, match, words); matches; matches &= matches - 1)
+			if (index_compare(arena, words[__builtin_ctz(matches)], key, key_size, ret_view))
 				return true;
-			}
-		}
-		if (!slot_is_link(word))
+		if (!slot_is_link(words[BUCKET_SLOTS]))
 			return false;
-		bucket = index_linked(arena, segment, word);
+		bucket = index_linked(arena, segment, words[BUCKET_SLOTS]);
 	}
 	return false;
 }

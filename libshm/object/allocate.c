@@ -3,7 +3,7 @@
  * Invariants:
  *  - Only the owner of a run writes between its next and end; who owns it was decided by the compare-and-swap on the
  *    segment's state word that took the chunks.
- *  - Behind the last object of a run stands a zero key size, or the end of the run: so a walker knows where to stop.
+ *  - Behind the last object of a run stands a zero head, or the end of the run: so a walker knows where to stop.
  *    It is written before the object in front of it is completed.
  *  - All of this is done while the segment is pinned and was seen open in the generation of the run. A run whose
  *    segment was condemned is forgotten.
@@ -35,7 +35,7 @@ static void end_objects(const struct arena *arena, uint64_t offset)
 {
 	struct object *object = (struct object *)(void *)(arena->base + offset);
 
-	store_relaxed(&object->key_size, 0);
+	store_relaxed(&object->head, 0);
 }
 
 /* Takes a new run and pins its segment. */

@@ -7,10 +7,7 @@ unsigned char *object_write(const struct arena *arena, uint64_t offset, const st
 	struct object *object = (struct object *)(void *)start;
 	uint64_t key_start = object_key_start(plan->flags);
 
-	object->flags = (uint8_t)plan->flags;
-	object->value_size = plan->value_size;
 	object->version = plan->version;
-	store_relaxed(&object->heat, 0);
 	if (plan->flags & OBJECT_EXPIRES)
 		memcpy(start + sizeof *object, &plan->expires_ms, sizeof plan->expires_ms);
 	if (plan->flags & OBJECT_FLAGS)
@@ -27,17 +24,11 @@ unsigned char *object_write(const struct arena *arena, uint64_t offset, const st
 	return start + align_up(key_start + plan->key_size, object_value_alignment(plan->value_size));
 }
 
-void object_set_version(const struct arena *arena, uint64_t offset, uint64_t version)
-{
-	struct object *object = (struct object *)(void *)(arena->base + offset);
-
-	object->version = version;
-}
-
-void object_complete(const struct arena *arena, uint64_t offset, uint32_t key_size)
+void object_complete(const struct arena *arena, uint64_t offset, const struct object_plan *plan)
 {
 	struct object *object = (struct object *)(void *)(arena->base + offset);
 
 	/* R10 -> A10: a walker that sees a key size must find the rest of the object. */
-	store_release(&object->key_size, (uint16_t)key_size);
+	store_release(&object->head, (uint64_t)plan->value_size << OBJECT_VALUE_SIZE_SHIFT |
+	                                     (uint64_t)plan->flags << OBJECT_FLAGS_SHIFT | plan->key_size);
 }

@@ -35,9 +35,10 @@ static inline uint64_t align_up(uint64_t x, uint64_t alignment)
 	return (x + alignment - 1) & ~(alignment - 1);
 }
 
-static inline uint64_t object_value_alignment(uint32_t value_size)
+/* The lowest bit of the size, or of 8. */
+static inline uint64_t object_value_alignment(uint64_t value_size)
 {
-	return value_size ? UINT64_C(1) << __builtin_ctz(value_size | OBJECT_UNIT) : 1;
+	return (value_size | OBJECT_UNIT) & (0 - (value_size | OBJECT_UNIT));
 }
 
 static inline uint64_t object_key_start(uint32_t flags)
@@ -56,43 +57,47 @@ static inline uint64_t object_size(uint32_t flags, uint32_t key_size, uint32_t v
 	return align_up(align_up(key_end, object_value_alignment(value_size)) + value_size, OBJECT_UNIT);
 }
 
-/* Looks at the object at a byte offset. False: there is none, or it does not fit in the arena. */
-static inline bool object_parse(const struct arena *arena, uint64_t offset, struct object_view *ret_view)
+/*
+ * Looks at the object at a byte offset. False: there is none, or it does not fit in the arena. Inlined always: it is in
+ * the middle of every lookup, and most of the view then never comes to memory.
+ */
+static inline __attribute__((always_inline)) bool object_parse(const struct arena *arena, uint64_t offset,
+                                                               struct object_view *ret_view)
 {
-	struct object_view view;
 	unsigned char *start = arena->base + offset;
-	uint64_t key_start, value_start;
+	uint64_t head, key_start;
 
-	if (offset > arena->bytes - sizeof(struct object) || offset % OBJECT_UNIT)
+	if (offset > arena->bytes - sizeof(struct object))
 		return false;
-	view.object = (struct object *)(void *)start;
-	view.offset = offset;
-	view.key_size = load_acquire(&view.object->key_size); /* A10 <- R10 */
-	view.value_size = view.object->value_size;
-	view.flags = view.object->flags;
-	view.version = view.object->version;
-	view.size = object_size(view.flags, view.key_size, view.value_size);
-	if (view.key_size == 0 || view.size > arena->bytes - offset)
+	ret_view->object = (struct object *)(void *)start;
+	ret_view->offset = offset;
+	head = load_acquire(&ret_view->object->head); /* A10 <- R10 */
+	ret_view->key_size = (uint32_t)(head & UINT16_MAX);
+	ret_view->flags = (uint32_t)(head >> OBJECT_FLAGS_SHIFT & UINT8_MAX);
+	ret_view->value_size = (uint32_t)(head >> OBJECT_VALUE_SIZE_SHIFT);
+	ret_view->version = ret_view->object->version;
+	ret_view->size = object_size(ret_view->flags, ret_view->key_size, ret_view->value_size);
+	if (ret_view->key_size == 0 || ret_view->size > arena->bytes - offset)
 		return false;
-	key_start = object_key_start(view.flags);
-	view.expires_ms = 0;
-	if (view.flags & OBJECT_EXPIRES)
-		memcpy(&view.expires_ms, start + sizeof(struct object), sizeof view.expires_ms);
-	view.user_flags = 0;
-	if (view.flags & OBJECT_FLAGS)
-		memcpy(&view.user_flags, start + key_start - sizeof view.user_flags, sizeof view.user_flags);
-	view.key = start + key_start;
-	if (view.flags & OBJECT_COUNTER) {
-		view.counter = (struct counter *)(void *)(arena->base +
-		                                          align_up(offset + key_start + view.key_size, sizeof(struct counter)));
-		view.value = NULL;
-		view.value_size = 0;
+	key_start = object_key_start(ret_view->flags);
+	ret_view->expires_ms = 0;
+	if (ret_view->flags & OBJECT_EXPIRES)
+		memcpy(&ret_view->expires_ms, start + sizeof(struct object), sizeof ret_view->expires_ms);
+	ret_view->user_flags = 0;
+	if (ret_view->flags & OBJECT_FLAGS)
+		memcpy(&ret_view->user_flags, start + key_start - sizeof ret_view->user_flags, sizeof ret_view->user_flags);
+	ret_view->key = start + key_start;
+	if (__builtin_expect(ret_view->flags & OBJECT_COUNTER, 0)) {
+		uint64_t words = align_up(offset + key_start + ret_view->key_size, sizeof(struct counter));
+
+		ret_view->counter = (struct counter *)(void *)(arena->base + words);
+		ret_view->value = NULL;
+		ret_view->value_size = 0;
 	} else {
-		value_start = align_up(key_start + view.key_size, object_value_alignment(view.value_size));
-		view.counter = NULL;
-		view.value = start + value_start;
+		ret_view->counter = NULL;
+		ret_view->value =
+			start + align_up(key_start + ret_view->key_size, object_value_alignment(ret_view->value_size));
 	}
-	*ret_view = view;
 	return true;
 }
 
@@ -124,11 +129,8 @@ struct object_plan {
  */
 unsigned char *object_write(const struct arena *arena, uint64_t offset, const struct object_plan *plan);
 
-/* Changes the version of an object that is written but not reachable from the index yet. */
-void object_set_version(const struct arena *arena, uint64_t offset, uint64_t version);
-
 /* Lets walkers of the segment see the object: everything in it is written. */
-void object_complete(const struct arena *arena, uint64_t offset, uint32_t key_size);
+void object_complete(const struct arena *arena, uint64_t offset, const struct object_plan *plan);
 
 /* A counter's two words of one moment, or of two: then the version is older than the value, which is safe for cas. */
 static inline int64_t counter_read(struct counter *counter, uint64_t *ret_version)
