@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+# One file builds, tests and installs everything: `make help`.
+#
+# Sources are found by folder, so a new file needs no line here. Nothing asks pkg-config or the compiler while this file is
+# read: on a fresh machine `make deps` comes first, and the variables that ask are expanded only when a recipe needs them.
+
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+VERSION := 0.1.0
+SONAME := liblarder.so.0
+
+# ---- what the caller may choose --------------------------------------------------------------------------------------
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+ARCH ?= $(if $(findstring aarch64-,$(CC)),aarch64,$(shell uname -m))
+SAN ?=
+FLAVOUR ?= $(or $(SAN),release)$(if $(findstring clang,$(notdir $(CC))),-clang)$(if $(findstring aarch64-,$(CC)),-aarch64)
+BUILD ?= build/$(FLAVOUR)
+TEST_TIMEOUT ?= $(if $(SAN),600,180)
+
+prefix ?= /usr/local
+exec_prefix ?= $(prefix)
+bindir ?= $(exec_prefix)/bin
+sbindir ?= $(exec_prefix)/sbin
+libdir ?= $(exec_prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+sysconfdir ?= $(prefix)/etc
+pkgconfigdir ?= $(libdir)/pkgconfig
+unitdir ?= $(prefix)/lib/systemd/system
+DESTDIR ?=
+
+ifneq ($(filter-out asan ubsan tsan,$(SAN)),)
+$(error SAN=$(SAN) is not known; use one of asan, ubsan, tsan)
+endif
+
+# ---- flags -----------------------------------------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+            -Wwrite-strings -Wformat-security $(if $(DEVELOPER),-Werror)
+
+sanitizer_asan := -fsanitize=address -fno-omit-frame-pointer
+sanitizer_ubsan := -fsanitize=undefined -fno-sanitize-recover=all
+# ThreadSanitizer does not know membarrier(2): the readers are made to use barriers of their own.
+sanitizer_tsan := -fsanitize=thread -DLARDER_FORCE_FENCED
+SANITIZER := $(sanitizer_$(SAN))
+
+# cmpxchg16b is not in the x86-64 baseline, but every such processor since 2006 has it.
+MACHINE := $(if $(filter x86_64,$(ARCH)),-mcx16)
+
+COMPILE_FLAGS = -std=c11 -D_GNU_SOURCE -Ilibshm -I. -pthread -fno-common $(MACHINE) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) \
+                $(SANITIZER)
+LIBRARY_FLAGS := -fvisibility=hidden -ftls-model=initial-exec
+LINK_FLAGS = -pthread $(CFLAGS) $(SANITIZER) $(LDFLAGS)
+# A sanitizer's runtime is in the program, so a library for it has undefined symbols.
+SHARED_FLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script=libshm/larder.map -Wl,-z,nodelete \
+               $(if $(SAN),,-Wl,-z,defs)
+
+EVENT_LIBS = $(shell pkg-config --libs libevent_core)
+INIH_LIBS = $(shell pkg-config --libs inih)
+CHECK_LIBS = $(shell pkg-config --libs check)
+
+# ---- sources ---------------------------------------------------------------------------------------------------------
+
+FLOORS := base arena epoch object index cache client
+LIB_SOURCES := $(foreach floor,$(FLOORS),$(wildcard libshm/$(floor)/*.c))
+DAEMON_SOURCES := $(wildcard daemon/*.c)
+TOOL_SOURCES := $(wildcard tools/larder*.c)
+DEMO_SOURCES := $(wildcard tools/demo/*.c)
+BENCH_SOURCES := $(wildcard bench/*.c)
+SUPPORT_SOURCES := $(wildcard tests/support/*.c)
+LINEAR_SOURCES := $(wildcard tests/linear/*.c)
+UNIT_SOURCES := $(wildcard tests/unit/*/check_*.c)
+SYSTEM_SOURCES := $(wildcard tests/system/check_*.c)
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB_OBJECTS := $(call objects,$(LIB_SOURCES))
+LIB_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(LIB_SOURCES))
+DAEMON_OBJECTS := $(call objects,$(DAEMON_SOURCES))
+SUPPORT_OBJECTS := $(call objects,$(SUPPORT_SOURCES))
+LINEAR_OBJECTS := $(call objects,$(LINEAR_SOURCES))
+ALL_OBJECTS := $(LIB_PIC) $(call objects,$(LIB_SOURCES) $(DAEMON_SOURCES) $(TOOL_SOURCES) $(DEMO_SOURCES) \
+               $(BENCH_SOURCES) $(SUPPORT_SOURCES) $(LINEAR_SOURCES) $(UNIT_SOURCES) $(SYSTEM_SOURCES))
+
+STATIC_LIB := $(BUILD)/lib/liblarder.a
+SHARED_LIB := $(BUILD)/lib/liblarder.so.$(VERSION)
+SHARED_LINKS := $(BUILD)/lib/$(SONAME) $(BUILD)/lib/liblarder.so
+LARDERD := $(BUILD)/bin/larderd
+LARDER := $(BUILD)/bin/larder
+DEMO := $(BUILD)/bin/larder-demo
+BENCH := $(BUILD)/bin/larder-bench
+LINEAR := $(BUILD)/bin/larder-linear
+
+# A program exists as soon as it has a source.
+PROGRAMS := $(if $(DAEMON_SOURCES),$(LARDERD)) $(if $(TOOL_SOURCES),$(LARDER)) $(if $(DEMO_SOURCES),$(DEMO)) \
+            $(if $(BENCH_SOURCES),$(BENCH))
+UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+SYSTEM_TESTS := $(SYSTEM_SOURCES:%.c=$(BUILD)/%)
+TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR))
+
+# ---- building --------------------------------------------------------------------------------------------------------
+
+quiet = $(if $(V),,@echo "  $(1)	$(@:$(BUILD)/%=%)";)
+
+.PHONY: all lib tests
+all: lib $(PROGRAMS) ## Build library and programs into build/release (see the options below)
+lib: $(STATIC_LIB) $(SHARED_LIB) $(SHARED_LINKS) ## Build the library only
+tests: all $(TEST_PROGRAMS) ## Build the tests as well
+
+# Objects are made anew when compiler or flags change; the file is touched only then.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D); echo '$(CC) $(COMPILE_FLAGS) $(LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(COMPILE_FLAGS) $(LDFLAGS)' >$@
+
+$(LIB_OBJECTS) $(LIB_PIC): MODULE_FLAGS := $(LIBRARY_FLAGS)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(COMPILE_FLAGS) $(MODULE_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(COMPILE_FLAGS) $(MODULE_FLAGS) -fPIC -MMD -MP -c -o $@ $<
+
+$(STATIC_LIB): $(LIB_OBJECTS)
+	@mkdir -p $(@D); rm -f $@
+	$(call quiet,AR)$(AR) rcs $@ $^
+
+$(SHARED_LIB): $(LIB_PIC) libshm/larder.map
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(LINK_FLAGS) $(SHARED_FLAGS) -o $@ $(LIB_PIC)
+
+$(SHARED_LINKS): $(SHARED_LIB)
+	@ln -sf $(notdir $<) $@
+
+# Programs take the static library: tools, bench and tests look at what the shared one hides.
+define LINK_PROGRAM
+@mkdir -p $(@D)
+$(call quiet,LINK)$(CC) $(LINK_FLAGS) -o $@ $(filter %.o %.a,$^) $(1)
+endef
+
+$(LARDERD): $(DAEMON_OBJECTS) $(STATIC_LIB)
+	$(call LINK_PROGRAM,$(EVENT_LIBS) $(INIH_LIBS))
+
+$(LARDER): $(call objects,$(TOOL_SOURCES)) $(STATIC_LIB)
+	$(call LINK_PROGRAM)
+
+$(DEMO): $(call objects,$(DEMO_SOURCES)) $(STATIC_LIB)
+	$(call LINK_PROGRAM,-lm)
+
+$(BENCH): $(call objects,$(BENCH_SOURCES)) $(STATIC_LIB)
+	$(call LINK_PROGRAM,-lm)
+
+$(LINEAR): $(LINEAR_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
+	$(call LINK_PROGRAM,-lm)
+
+# A unit test of a program's module takes what it needs from an archive of that program's objects, so main() stays out.
+$(BUILD)/obj/daemon.a: $(DAEMON_OBJECTS)
+$(BUILD)/obj/tools.a: $(call objects,$(TOOL_SOURCES))
+$(BUILD)/obj/demo.a: $(call objects,$(DEMO_SOURCES))
+$(BUILD)/obj/bench.a: $(call objects,$(BENCH_SOURCES))
+$(BUILD)/obj/linear.a: $(LINEAR_OBJECTS)
+$(BUILD)/obj/%.a:
+	@mkdir -p $(@D); rm -f $@; $(AR) rcs $@ $^
+
+define UNIT_OF_PROGRAM
+$(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(BUILD)/obj/$(1).a $(STATIC_LIB)
+	$$(call LINK_PROGRAM,$(2) $$(CHECK_LIBS) -lm)
+endef
+$(eval $(call UNIT_OF_PROGRAM,daemon,$$(EVENT_LIBS) $$(INIH_LIBS)))
+$(foreach program,tools demo bench linear,$(eval $(call UNIT_OF_PROGRAM,$(program))))
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(STATIC_LIB)
+	$(call LINK_PROGRAM,$(CHECK_LIBS))
+
+$(BUILD)/tests/system/%: $(BUILD)/obj/tests/system/%.o $(SUPPORT_OBJECTS) $(STATIC_LIB)
+	$(call LINK_PROGRAM,$(CHECK_LIBS))
+
+# ---- packages --------------------------------------------------------------------------------------------------------
+
+PACKAGES := gcc g++ libc6-dev make pkg-config liburcu-dev libxxhash-dev libsnappy-dev libevent-dev libinih-dev check jq
+CI_PACKAGES := clang libclang-rt-dev clang-format spin mandoc shellcheck \
+               $(if $(filter x86_64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+
+.PHONY: deps deps-ci
+deps: ## Install the packages that are needed and missing (apt-get)
+	@CC='$(CC)' tools/deps.sh $(PACKAGES)
+deps-ci: ## Install what only .ci/run, `make model` and `make format` need
+	@CC='$(CC)' tools/deps.sh $(CI_PACKAGES)
+
+# What promises to work on a fresh machine waits for the packages before it compiles.
+ifneq ($(filter check check-unit demo,$(MAKECMDGOALS)),)
+$(ALL_OBJECTS) $(BUILD)/flags: | deps
+endif
+
+# ---- testing ---------------------------------------------------------------------------------------------------------
+
+LINTS := $(wildcard tools/lint/check_*.sh)
+SYSTEM_SCRIPTS := $(wildcard tests/system/test_*.sh)
+RELEASE_SCRIPTS := tests/lint/test_lints.sh tests/install/test_install.sh
+
+# gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
+run_tests = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDER_DEMO=$(CURDIR)/$(DEMO) \
+            LARDER_LINEAR=$(CURDIR)/$(LINEAR) LARDER_LIB=$(CURDIR)/$(BUILD)/lib CC='$(CC)' CXX='$(CXX)' \
+            $(if $(SAN),CK_TIMEOUT_MULTIPLIER=10 TSAN_OPTIONS=halt_on_error=1:die_after_fork=0 \
+                       UBSAN_OPTIONS=print_stacktrace=1) \
+            tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
+
+.PHONY: check check-unit check-programs lint format model bench demo
+check: deps tests ## Install what is missing, build, and run every lint and test
+	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(SYSTEM_SCRIPTS) \
+		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
+check-unit: deps tests ## Run the unit tests only
+	@$(run_tests) $(UNIT_TESTS)
+check-programs: tests ## Run unit and system tests without lints (for the sanitizers)
+	@$(run_tests) $(UNIT_TESTS) $(SYSTEM_TESTS)
+lint: lib ## Run the lints
+	@$(run_tests) $(LINTS)
+# The two headers that people read most are laid out by hand.
+format: ## Put the sources into the house's form (clang-format)
+	find libshm daemon tools bench tests -name '*.[ch]' ! -name larder.h ! -name layout.h -exec clang-format -i {} +
+model: ## Check the models of the protocols (spin)
+	@tests/model/run.sh
+bench: $(BENCH) ## Measure
+	$(BENCH) core $(BENCH_OPTIONS)
+demo: deps $(DEMO) $(LARDERD) ## Install what is missing, build, and show what larder does (TRACE=file)
+	@LARDERD=$(CURDIR)/$(LARDERD) $(DEMO) $(if $(TRACE),--trace '$(TRACE)')
+
+# ---- installing ------------------------------------------------------------------------------------------------------
+
+MAN_PAGES = $(wildcard docs/man/*.[1-8])
+UNITS = $(wildcard daemon/*.service daemon/*.socket)
+CONFIG = $(wildcard daemon/larderd.conf)
+fill = sed $(foreach word,prefix exec_prefix bindir sbindir libdir includedir sysconfdir,-e 's|@$(word)@|$($(word))|g') \
+       -e 's|@version@|$(VERSION)|g'
+
+.PHONY: install uninstall clean
+install: all ## Install into $(DESTDIR)$(prefix)
+	install -d $(addprefix '$(DESTDIR)',$(bindir) $(sbindir) $(libdir) $(includedir) $(pkgconfigdir))
+	install -m 644 libshm/larder.h '$(DESTDIR)$(includedir)/larder.h'
+	install -m 755 $(SHARED_LIB) '$(DESTDIR)$(libdir)/'
+	ln -sf $(notdir $(SHARED_LIB)) '$(DESTDIR)$(libdir)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(libdir)/liblarder.so'
+	install -m 644 $(STATIC_LIB) '$(DESTDIR)$(libdir)/'
+	$(fill) libshm/larder.pc.in >'$(DESTDIR)$(pkgconfigdir)/larder.pc'
+	$(if $(DAEMON_SOURCES),install -m 755 $(LARDERD) '$(DESTDIR)$(sbindir)/')
+	$(if $(TOOL_SOURCES),install -m 755 $(LARDER) '$(DESTDIR)$(bindir)/')
+	@set -e; for page in $(MAN_PAGES); do \
+		install -D -m 644 $$page "$(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}"; done
+	@set -e; for unit in $(UNITS); do \
+		install -d '$(DESTDIR)$(unitdir)'; $(fill) $$unit >"$(DESTDIR)$(unitdir)/$${unit##*/}"; done
+	@set -e; for file in $(CONFIG); do \
+		[ -e "$(DESTDIR)$(sysconfdir)/$${file##*/}" ] || install -D -m 644 $$file "$(DESTDIR)$(sysconfdir)/$${file##*/}"; done
+	$(if $(DESTDIR),,@ldconfig 2>/dev/null || true)
+
+uninstall: ## Remove what install put there, except the configuration
+	rm -f $(addprefix '$(DESTDIR)',$(includedir)/larder.h $(libdir)/$(notdir $(SHARED_LIB)) $(libdir)/$(SONAME) \
+		$(libdir)/liblarder.so $(libdir)/liblarder.a $(pkgconfigdir)/larder.pc $(sbindir)/larderd $(bindir)/larder)
+	@for page in $(MAN_PAGES); do rm -f "$(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}"; done
+	@for unit in $(UNITS); do rm -f "$(DESTDIR)$(unitdir)/$${unit##*/}"; done
+
+clean: ## Remove build/
+	rm -rf build
+
+.SECONDARY: $(ALL_OBJECTS)
+-include $(ALL_OBJECTS:.o=.d)
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: help
+help: ## Say what can be made, and with which options
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  CC=clang           another compiler (its output goes to build/<flavour>-clang)'
+	@echo '  SAN=asan           with a sanitizer: asan, ubsan or tsan (build/asan ...)'
+	@echo '  DEVELOPER=1        warnings are errors'
+	@echo '  V=1                show every command'
+	@echo '  CFLAGS= CPPFLAGS= LDFLAGS=   flags of your own'
+	@echo '  prefix= libdir= ... DESTDIR=  where make install puts things (prefix: $(prefix))'

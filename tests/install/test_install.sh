@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What `make install` puts down is enough to compile, link and run a program, with the shared and with the static library;
+# `make uninstall` takes all of it away again.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+passed=0 failed=0
+try() { # what is tried, command...
+	local what=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $what"
+	fi
+}
+
+# The configuration directory is elsewhere than the prefix, as on a real system.
+where=(DESTDIR="$root/tree" prefix=/usr libdir=/usr/lib/any sysconfdir=/etc)
+export PKG_CONFIG_SYSROOT_DIR=$root/tree PKG_CONFIG_LIBDIR=$root/tree/usr/lib/any/pkgconfig
+# This test may be a child of make: its options are not for the make run here.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+cat >"$root/program.c" <<'END'
+#include <larder.h>
+#include <stdio.h>
+int main(void)
+{
+	return puts(larder_version()) < 0;
+}
+END
+compile() { # output, libraries...
+	local output=$1
+	shift
+	# shellcheck disable=SC2046 # several words are wanted
+	"${CC:-cc}" -o "$root/$output" "$root/program.c" $(pkg-config --cflags larder) "$@"
+}
+runs_shared() { [ "$(LD_LIBRARY_PATH=$root/tree/usr/lib/any "$root/shared")" = "$version" ]; }
+runs_static() { [ "$("$root/static")" = "$version" ]; }
+needs_no_library() { ! readelf --dynamic "$root/static" | grep -q 'NEEDED.*larder'; }
+needs_soname() { readelf --dynamic "$root/shared" | grep -q 'NEEDED.*liblarder.so.0\]'; }
+no_placeholder() { ! grep -rIE "@[a-z_]+@" "$root/tree"; }
+nothing_left() {
+	local left
+	left=$(find "$root/tree" ! -type d ! -path '*/etc/*')
+	[ -z "$left" ] || { echo "left behind: $left"; return 1; }
+}
+
+try "make install" make install "${where[@]}" >"$root/log" 2>&1
+[ $failed -eq 0 ] || cat "$root/log"
+version=$(pkg-config --modversion larder)
+# shellcheck disable=SC2046
+try "compile against the shared library" compile shared $(pkg-config --libs larder)
+try "the program needs the library by its soname" needs_soname
+try "run with the shared library" runs_shared
+# shellcheck disable=SC2046
+try "compile against the static library" compile static -Wl,-Bstatic $(pkg-config --libs larder) -Wl,-Bdynamic \
+	$(pkg-config --libs --static larder | tr ' ' '\n' | grep -v larder)
+try "the static program needs no library of ours" needs_no_library
+try "run with the static library" runs_static
+for program in usr/sbin/larderd usr/bin/larder; do
+	try "$program --version" "$root/tree/$program" --version
+done
+try "no placeholder is left" no_placeholder
+try "make uninstall" make uninstall "${where[@]}" >"$root/log" 2>&1
+try "nothing is left" nothing_left
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
