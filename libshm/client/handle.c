@@ -19,6 +19,7 @@
 
 #include "base/wire.h"
 #include "client/channel.h"
+#include "client/guard.h"
 #include "client/options.h"
 #include "client/session.h"
 #include "client/thread.h"
@@ -147,7 +148,6 @@ static void detach(struct larder *cache)
 	struct attachment *attachment = cache->attachment;
 
 	if (load_relaxed(&cache->process->token) != 0) {
-		thread_end_all(cache->process);
 		process_delist(cache->process);
 		cache->attachment = attachment->inherited;
 		cache_detach(&attachment->cache);
@@ -237,13 +237,14 @@ int larder_open(const char *socket_path, const struct larder_open_options *optio
 {
 	struct larder_open_options known;
 	struct fault fault = { .text = "" };
-	int result, cancel_state;
+	struct guard guard;
+	int result;
 
 	if (!ret_cache || options_read(options, &known, sizeof known) != 0)
 		return -EINVAL;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	guard = guard_begin();
 	result = open_handle(socket_path, &known, ret_cache, &fault);
-	pthread_setcancelstate(cancel_state, NULL);
+	guard_end(guard);
 	if (result != 0 && known.error && known.error_size > 0)
 		snprintf(known.error, known.error_size, "%s", fault.text[0] ? fault.text : larder_strerror(result));
 	return result;
@@ -251,11 +252,15 @@ int larder_open(const char *socket_path, const struct larder_open_options *optio
 
 void larder_close(larder *cache)
 {
+	struct guard guard;
+
 	if (!cache)
 		return;
+	guard = guard_begin();
 	detach(cache);
 	pthread_key_delete(cache->key);
 	process_destroy(cache->process);
 	free(cache->socket_path);
 	free(cache);
+	guard_end(guard);
 }

@@ -13,6 +13,7 @@
 
 #include "base/wire.h"
 #include "client/channel.h"
+#include "client/guard.h"
 
 static struct iovec part(const void *bytes, size_t size)
 {
@@ -132,15 +133,16 @@ int remote_write(struct attachment *attachment, const struct write_request *requ
 {
 	const uint64_t deadline_ms = channel_deadline(timeout_ms); /* includes the wait for other threads' exchanges */
 	struct wire_reply reply;
-	int result, cancel_state;
+	struct guard guard;
+	int result;
 
 	if (request->value_size > arena_value_max(&attachment->cache.arena, request->key_size))
 		return -E2BIG;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	guard = guard_begin();
 	pthread_mutex_lock(&attachment->exchange);
 	result = exchange(attachment, request, deadline_ms, &reply);
 	pthread_mutex_unlock(&attachment->exchange);
-	pthread_setcancelstate(cancel_state, NULL);
+	guard_end(guard);
 	if (result != 0)
 		return result;
 	if (reply.result == 0)

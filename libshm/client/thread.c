@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "client/guard.h"
+
 __thread struct thread_recent thread_recent = { .token = THREAD_NO_TOKEN, .thread = NULL };
 
 static struct thread_entry use(struct thread_state *state)
@@ -54,26 +56,18 @@ struct thread_entry thread_enter_slow(struct larder *cache)
 {
 	uint64_t token = load_relaxed(&cache->process->token);
 	struct thread_state *state = pthread_getspecific(cache->key);
-	int result, cancel_state;
+	struct guard guard;
+	int result;
 
 	/* After a fork the state reads zero, as the token does. */
 	if (state && token != 0 && state->token == token)
 		return use(state);
-	/* Waiting for larderd is a point where a thread may be cancelled; it must not be with locks held. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	guard = guard_begin();
 	result = start(cache, &state);
-	pthread_setcancelstate(cancel_state, NULL);
+	guard_end(guard);
 	if (result != 0)
 		return (struct thread_entry){ .thread = NULL, .result = result };
 	return use(state);
-}
-
-/* Call it with the lock held. */
-static void give_back(struct thread_state *state)
-{
-	cache_thread_stop(&state->thread);
-	state->token = 0;
-	state->owner = NULL;
 }
 
 /*
@@ -87,16 +81,10 @@ void thread_end(void *state)
 	/* Destructors of the program that run after this one may call the library again. */
 	thread_recent = (struct thread_recent){ .token = THREAD_NO_TOKEN, .thread = NULL };
 	process_lock();
-	if (process_of(own) && own->owner == &thread_recent)
-		give_back(own);
-	process_unlock();
-}
-
-void thread_end_all(struct process *process)
-{
-	process_lock();
-	for (size_t i = 0; i < THREADS_MAX; i++)
-		if (process->threads[i].owner)
-			give_back(&process->threads[i]);
+	if (process_of(own) && own->owner == &thread_recent) {
+		cache_thread_stop(&own->thread);
+		own->token = 0;
+		own->owner = NULL;
+	}
 	process_unlock();
 }

@@ -35,7 +35,4 @@ static inline struct thread_entry thread_enter(struct larder *cache)
 /* The destructor for the key of a handle: gives back what the ending thread holds. */
 void thread_end(void *state);
 
-/* Gives back what all threads hold, of a handle that is being closed. */
-void thread_end_all(struct process *process);
-
 #endif
