@@ -225,16 +225,20 @@ static uint32_t oldest_segment(const struct arena *arena)
 	return oldest;
 }
 
-/* Segments that will be free without further ado: neither held by a writer nor by a view. */
+/*
+ * Segments that can be expected to be free soon. One that a view or a writer has held for longer than a stopped thread is
+ * waited for is not counted any more; until then it is, or a few views held for a moment would drive everything else out.
+ */
 static uint32_t coming_free(const struct reclaim *reclaim)
 {
+	uint64_t now_ms = monotonic_ms();
 	uint32_t coming = 0;
 
 	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++) {
 		const struct work *work = &reclaim->work[segment];
 
 		coming += work->stage == STAGE_GRACE ||
-		          (work->stage == STAGE_DRAINING && !write_pinned(reclaim, segment));
+		          (work->stage != STAGE_NONE && now_ms - work->since_ms < reclaim->stall_ms);
 	}
 	return coming;
 }

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a connection:
+ *
+ *	GREETING --HELLO--> KEEPING --supervisor has it--> ATTACHED --hang-up--> LEAVING
+ *
+ * A client is let in in this order: the supervisor keeps its descriptors, so that it survives this keeper; reclaim knows
+ * its control page, so that memory it may read is not reused; then only it gets the descriptors.
+ *
+ * It is forgotten when its process is dead, of which a readable pidfd is the one proof. A hang-up is none: a forked child
+ * may hold the socket of a dead process, and a living one may have closed it. Who hung up and lives has said that it
+ * does not use the arena any more; it is believed once its control page says so too.
+ *
+ * Nothing here waits for a client. A client that does not take its reply is not asked for its next request; one whose
+ * write finds no memory is tried again for a while. What it can make us hold is one reply and one request.
+ */
+#include "daemon/connection.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/wire.h"
+#include "daemon/log.h"
+#include "daemon/message.h"
+#include "daemon/peer.h"
+#include "daemon/request.h"
+#include "epoch/grace.h"
+
+#define GREETING_MS 5000       /* for the HELLO of a client that connected */
+#define LEAVING_MS 100         /* between two looks at the control page of one that hung up */
+#define DEFER_MS 500           /* how long a write may wait for memory */
+#define DEFERRED_BYTES_MAX (UINT64_C(16) << 20) /* of all waiting writes together */
+#define REQUESTS_PER_TURN 16   /* then it is others' turn */
+#define STRANGERS_MAX 16       /* who may wait for their refusal at a time */
+#define GREETINGS_MAX 64       /* connections beside those that max_clients allows */
+
+enum state { GREETING, KEEPING, ATTACHED, LEAVING };
+
+/* A write that waits for memory, with its own copy of key and value. */
+struct deferred {
+	struct write_request request;
+	uint64_t request_id;
+	uint64_t until_ms;
+	uint64_t bytes;
+	unsigned char data[];
+};
+
+struct connection {
+	LIST_ENTRY(connection) all;
+	LIST_ENTRY(connection) waiting; /* in keeper->deferred, while deferred is not NULL */
+	struct keeper *keeper;
+	enum state state;
+	bool stranger;
+	uint64_t id; /* 0: none yet */
+	struct peer peer;
+	int socket, control_fd, pidfd; /* -1: none */
+	struct control control;        /* in use from KEEPING on */
+	struct event readable, writable, death, timer;
+	struct wire_reply reply; /* the one that did not go out, while writable is pending */
+	struct deferred *deferred;
+};
+
+static void set_timer(struct connection *connection, uint32_t milliseconds)
+{
+	const struct timeval delay = { milliseconds / 1000, milliseconds % 1000 * 1000 };
+
+	evtimer_add(&connection->timer, &delay);
+}
+
+/* ---- end --------------------------------------------------------------------------------------------------------- */
+
+static void drop_deferred(struct connection *connection)
+{
+	if (!connection->deferred)
+		return;
+	LIST_REMOVE(connection, waiting);
+	connection->keeper->deferred_bytes -= connection->deferred->bytes;
+	free(connection->deferred);
+	connection->deferred = NULL;
+}
+
+static void close_socket(struct connection *connection)
+{
+	drop_deferred(connection);
+	event_del(&connection->readable);
+	event_del(&connection->writable);
+	if (connection->socket >= 0)
+		close(connection->socket);
+	connection->socket = -1;
+}
+
+/* Frees everything. The caller has seen to it that the client cannot be using its control page. */
+static void destroy(struct connection *connection)
+{
+	struct keeper *keeper = connection->keeper;
+
+	close_socket(connection);
+	event_del(&connection->timer);
+	if (connection->pidfd >= 0) {
+		event_del(&connection->death);
+		close(connection->pidfd);
+	}
+	if (connection->control_fd >= 0)
+		close(connection->control_fd);
+	if (connection->control.page) {
+		reclaim_remove_client(keeper->reclaim, &connection->control);
+		control_unmap(&connection->control);
+	}
+	keeper->connection_count--;
+	keeper->attached_count -= connection->id != 0;
+	keeper->stranger_count -= connection->stranger;
+	LIST_REMOVE(connection, all);
+	free(connection);
+}
+
+/* Forgets a client, unless it may be using the arena; then looks again later. */
+static void leave(struct connection *connection)
+{
+	struct keeper *keeper = connection->keeper;
+	struct vault_message message = { .kind = VAULT_FORGET, .id = connection->id };
+	bool over = peer_dead(connection->pidfd);
+
+	if (!over && grace_barrier(&keeper->cache.arena) == 0)
+		over = grace_idle(&connection->control);
+	/* A supervisor that is too busy to listen is a reason to come back, too. */
+	if (!over || message_send(keeper->supervisor_fd, &message, sizeof message, NULL, 0) != 0) {
+		set_timer(connection, LEAVING_MS);
+		return;
+	}
+	log_debug("client %" PRIu64 " is gone", connection->id);
+	destroy(connection);
+}
+
+static void hang_up(struct connection *connection)
+{
+	if (connection->state == GREETING) {
+		destroy(connection);
+		return;
+	}
+	close_socket(connection);
+	connection->state = LEAVING;
+	leave(connection);
+}
+
+/* The client broke the protocol. */
+static void disconnect(struct connection *connection, const char *why)
+{
+	log_provoked(LOG_WARNING, "disconnected process %d of user %u: %s", (int)connection->peer.pid,
+	             (unsigned int)connection->peer.uid, why);
+	hang_up(connection);
+}
+
+static void on_death(evutil_socket_t fd, short events, void *context)
+{
+	struct connection *connection = context;
+
+	(void)fd, (void)events;
+	/* The pidfd stays readable: without this the loop would spin while leave() has to come back. */
+	event_del(&connection->death);
+	hang_up(connection);
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *context)
+{
+	struct connection *connection = context;
+
+	(void)fd, (void)events;
+	if (connection->state == GREETING)
+		disconnect(connection, "it connected and said nothing");
+	else
+		leave(connection);
+}
+
+/* ---- writes ------------------------------------------------------------------------------------------------------ */
+
+/* False: the connection is gone, or waits until the client has taken earlier replies. */
+static bool send_reply(struct connection *connection)
+{
+	int result = message_send(connection->socket, &connection->reply, sizeof connection->reply, NULL, 0);
+
+	if (result == 0)
+		return true;
+	if (result == -EAGAIN) {
+		event_del(&connection->readable);
+		event_add(&connection->writable, NULL);
+	} else {
+		hang_up(connection);
+	}
+	return false;
+}
+
+static void on_writable(evutil_socket_t fd, short events, void *context)
+{
+	struct connection *connection = context;
+
+	(void)fd, (void)events;
+	if (send_reply(connection))
+		event_add(&connection->readable, NULL);
+}
+
+/* False as send_reply. */
+static bool answer(struct connection *connection, uint64_t request_id, int result, const struct write_result *done)
+{
+	connection->reply = (struct wire_reply){ .type = WIRE_REPLY, .result = result, .id = request_id };
+	if (result == 0) {
+		connection->reply.version = done->version;
+		connection->reply.value = done->value;
+	}
+	return send_reply(connection);
+}
+
+/* Puts a write aside that found no memory. False: there is no place for it. */
+static bool defer(struct connection *connection, uint64_t request_id, const struct write_request *request)
+{
+	struct keeper *keeper = connection->keeper;
+	uint64_t bytes = sizeof(struct deferred) + request->key_size + request->value_size;
+	struct deferred *deferred;
+
+	if (keeper->deferred_bytes + bytes > DEFERRED_BYTES_MAX)
+		return false;
+	deferred = malloc(bytes);
+	if (!deferred)
+		return false;
+	*deferred = (struct deferred){ .request = *request,
+		                       .request_id = request_id,
+		                       .until_ms = monotonic_ms() + DEFER_MS,
+		                       .bytes = bytes };
+	memcpy(deferred->data, request->key, request->key_size);
+	memcpy(deferred->data + request->key_size, request->value, request->value_size);
+	deferred->request.key = deferred->data;
+	deferred->request.value = deferred->data + request->key_size;
+	keeper->deferred_bytes += bytes;
+	connection->deferred = deferred;
+	LIST_INSERT_HEAD(&keeper->deferred, connection, waiting);
+	event_del(&connection->readable); /* requests are answered in order */
+	return true;
+}
+
+void connection_retry_deferred(struct keeper *keeper)
+{
+	struct connection *connection = LIST_FIRST(&keeper->deferred), *next;
+	uint64_t now_ms = monotonic_ms();
+
+	for (; connection; connection = next) {
+		struct deferred *deferred = connection->deferred;
+		uint64_t request_id = deferred->request_id;
+		struct write_result done = { 0 };
+		int result = cache_write(&keeper->thread, &deferred->request, &done);
+
+		next = LIST_NEXT(connection, waiting);
+		if (result == -EAGAIN && now_ms < deferred->until_ms)
+			continue;
+		drop_deferred(connection);
+		if (answer(connection, request_id, result, &done))
+			event_add(&connection->readable, NULL);
+	}
+}
+
+/* Does one request. False: the connection is gone, or has to wait. */
+static bool serve(struct connection *connection, size_t size, int fd)
+{
+	struct keeper *keeper = connection->keeper;
+	struct wire_request wire;
+	struct write_request request;
+	struct write_result done = { 0 };
+	int result = request_read(&keeper->cache.arena, keeper->message, size, fd, keeper->payload, &wire, &request);
+
+	if (result == -EPROTO) {
+		disconnect(connection, "it sent a malformed request");
+		return false;
+	}
+	if (result == 0)
+		result = cache_write(&keeper->thread, &request, &done);
+	if (result == -EAGAIN) {
+		keeper_make_room(keeper);
+		result = cache_write(&keeper->thread, &request, &done);
+	}
+	if (result == -EAGAIN && defer(connection, wire.id, &request))
+		return false;
+	return answer(connection, wire.id, result, &done);
+}
+
+/* ---- beginning --------------------------------------------------------------------------------------------------- */
+
+static void send_welcome(struct connection *connection, int result, const char *text)
+{
+	struct keeper *keeper = connection->keeper;
+	struct wire_welcome welcome = { .type = WIRE_WELCOME, .result = result };
+	int fds[] = { keeper->arena_fd, connection->control_fd, keeper->wake_fd };
+	int sent;
+
+	snprintf(welcome.text, sizeof welcome.text, "%s", text);
+	if (result) {
+		log_provoked(LOG_NOTICE, "refused process %d of user %u: %s", (int)connection->peer.pid,
+		             (unsigned int)connection->peer.uid, text);
+		message_send(connection->socket, &welcome, sizeof welcome, NULL, 0);
+		hang_up(connection);
+		return;
+	}
+	welcome.client_id = connection->id;
+	welcome.arena_bytes = keeper->cache.arena.bytes;
+	welcome.control_bytes = connection->control.bytes;
+	welcome.access = keeper->config.access;
+	sent = message_send(connection->socket, &welcome, sizeof welcome, fds, 3);
+	close(connection->control_fd);
+	connection->control_fd = -1;
+	connection->state = ATTACHED;
+	log_debug("client %" PRIu64 " is process %d of user %u", connection->id, (int)connection->peer.pid,
+	         (unsigned int)connection->peer.uid);
+	if (sent)
+		hang_up(connection);
+	else
+		event_add(&connection->readable, NULL);
+}
+
+/* What is wrong with the HELLO of an admitted peer, as a result and a sentence. */
+static int check_hello(const struct keeper *keeper, const void *message, size_t size, struct fault *fault)
+{
+	struct wire_hello hello;
+
+	if (size >= 2 * sizeof(uint32_t)) {
+		memcpy(&hello, message, 2 * sizeof(uint32_t));
+		if (hello.type == WIRE_HELLO && hello.protocol != WIRE_PROTOCOL)
+			return fault_set(fault, -EPROTO, "this larderd speaks protocol %d, the client %" PRIu32 "; use the same "
+			                 "version of larder on both sides", WIRE_PROTOCOL, hello.protocol);
+	}
+	if (size != sizeof hello)
+		return fault_set(fault, -EPROTO, "this is larderd, which expects a HELLO of larder's protocol %d here",
+		                 WIRE_PROTOCOL);
+	memcpy(&hello, message, sizeof hello);
+	if (hello.type != WIRE_HELLO)
+		return fault_set(fault, -EPROTO, "this is larderd, which expects a HELLO of larder's protocol %d here",
+		                 WIRE_PROTOCOL);
+	if (hello.layout_stamp != layout_stamp())
+		return fault_set(fault, -EPROTO, "the client lays shared memory out differently (stamp %016" PRIx64 ", here "
+		                 "%016" PRIx64 "); use the same version of larder on both sides", hello.layout_stamp,
+		                 layout_stamp());
+	if (keeper->attached_count >= keeper->config.max_clients)
+		return fault_set(fault, -EBUSY, "%" PRIu64 " clients are attached and max_clients allows no more",
+		                 keeper->config.max_clients);
+	return 0;
+}
+
+/* Gives a client its number, control page and watch, and asks the supervisor to keep them. */
+static int prepare(struct connection *connection, int offered_pidfd, struct fault *fault)
+{
+	struct keeper *keeper = connection->keeper;
+	struct vault_message message = { .kind = VAULT_KEEP };
+	int result = peer_pidfd(connection->socket, &connection->peer, offered_pidfd, fault);
+
+	if (result < 0)
+		return result;
+	connection->pidfd = result;
+	event_assign(&connection->death, keeper->loop, connection->pidfd, EV_READ | EV_PERSIST, on_death, connection);
+	connection->control_fd = control_create(keeper->cache.arena.segment_count, keeper->next_id);
+	if (connection->control_fd < 0)
+		return fault_set(fault, connection->control_fd, "larderd cannot make a control page: %s",
+		                 strerror(-connection->control_fd));
+	result = control_map(connection->control_fd, keeper->cache.arena.segment_count, false, &connection->control, fault);
+	if (result)
+		return result;
+	result = reclaim_add_client(keeper->reclaim, &connection->control);
+	if (result) {
+		control_unmap(&connection->control);
+		return fault_set(fault, result, "larderd cannot add a client: %s", strerror(-result));
+	}
+	message.id = keeper->next_id;
+	result = message_send(keeper->supervisor_fd, &message, sizeof message,
+	                      (int[]){ connection->socket, connection->control_fd, connection->pidfd }, VAULT_FDS);
+	if (result)
+		return fault_set(fault, result, "larderd is too busy to take a client: %s", strerror(-result));
+	connection->id = keeper->next_id++;
+	keeper->attached_count++;
+	connection->state = KEEPING;
+	event_add(&connection->death, NULL);
+	event_del(&connection->timer);
+	event_del(&connection->readable);
+	return 0;
+}
+
+static void greet(struct connection *connection, size_t size, int offered_pidfd)
+{
+	struct keeper *keeper = connection->keeper;
+	struct fault fault = { "" };
+	int result;
+
+	/* Nothing that a stranger says is looked at. */
+	if (connection->stranger)
+		result = fault_set(&fault, -EACCES, "user %u is not admitted; add it to allow_users, or a group of its to "
+		                   "allow_groups, in larderd's configuration", (unsigned int)connection->peer.uid);
+	else
+		result = check_hello(keeper, keeper->message, size, &fault);
+	if (result == 0)
+		result = prepare(connection, offered_pidfd, &fault);
+	if (result)
+		send_welcome(connection, result, fault.text);
+}
+
+void connection_kept(struct keeper *keeper, uint64_t id, int result)
+{
+	struct connection *connection;
+
+	LIST_FOREACH(connection, &keeper->connections, all)
+		if (connection->id == id)
+			break;
+	/* It may have died meanwhile. */
+	if (connection && connection->state == KEEPING)
+		send_welcome(connection, result, result ? "larderd has no place for one more client" : "");
+}
+
+static void on_readable(evutil_socket_t fd, short events, void *context)
+{
+	struct connection *connection = context;
+	struct keeper *keeper = connection->keeper;
+	bool more = true;
+
+	(void)events;
+	for (int i = 0; i < REQUESTS_PER_TURN && more; i++) {
+		int fds[MESSAGE_FDS_MAX], count = 0;
+		ssize_t size = message_receive(fd, keeper->message, REQUEST_MESSAGE_MAX, fds, &count);
+
+		if (size == -EAGAIN)
+			return;
+		more = false;
+		if (size == -EPROTO || count > 1)
+			disconnect(connection, "it sent a message or more descriptors than the protocol knows");
+		else if (size <= 0)
+			hang_up(connection);
+		else if (connection->state == GREETING)
+			greet(connection, (size_t)size, count ? fds[0] : -1);
+		else
+			more = serve(connection, (size_t)size, count ? fds[0] : -1);
+		message_close(fds, count);
+	}
+}
+
+static struct connection *create(struct keeper *keeper, int socket, enum state state)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+
+	if (!connection)
+		return NULL;
+	*connection = (struct connection){ .keeper = keeper, .state = state, .socket = socket, .control_fd = -1, .pidfd = -1 };
+	event_assign(&connection->readable, keeper->loop, socket, EV_READ | EV_PERSIST, on_readable, connection);
+	event_assign(&connection->writable, keeper->loop, socket, EV_WRITE, on_writable, connection);
+	evtimer_assign(&connection->timer, keeper->loop, on_timer, connection);
+	LIST_INSERT_HEAD(&keeper->connections, connection, all);
+	keeper->connection_count++;
+	return connection;
+}
+
+void connection_accept(struct keeper *keeper, int socket)
+{
+	struct connection *connection;
+	struct peer peer;
+	bool stranger = peer_of(socket, &peer) != 0 || !peer_admitted(socket, &peer, &keeper->config);
+
+	if (stranger ? keeper->stranger_count >= STRANGERS_MAX
+	             : keeper->connection_count - keeper->stranger_count >= keeper->config.max_clients + GREETINGS_MAX) {
+		log_provoked(LOG_WARNING, "too many connections at a time");
+		close(socket);
+		return;
+	}
+	connection = create(keeper, socket, GREETING);
+	if (!connection) {
+		close(socket);
+		return;
+	}
+	connection->peer = peer;
+	connection->stranger = stranger;
+	keeper->stranger_count += stranger;
+	event_add(&connection->readable, NULL);
+	set_timer(connection, GREETING_MS);
+}
+
+int connection_resume(struct keeper *keeper, const struct vault_client *client)
+{
+	struct connection *connection = create(keeper, client->fds[VAULT_SOCKET], ATTACHED);
+	struct fault fault;
+	int result;
+
+	if (!connection)
+		return -ENOMEM;
+	connection->id = client->id;
+	connection->pidfd = client->fds[VAULT_PIDFD];
+	keeper->attached_count++;
+	result = control_map(client->fds[VAULT_CONTROL], keeper->cache.arena.segment_count, false, &connection->control,
+	                     &fault);
+	if (result == 0)
+		result = reclaim_add_client(keeper->reclaim, &connection->control);
+	if (result)
+		return result;
+	close(client->fds[VAULT_CONTROL]);
+	event_assign(&connection->death, keeper->loop, connection->pidfd, EV_READ | EV_PERSIST, on_death, connection);
+	event_add(&connection->death, NULL);
+	if (connection->socket < 0) {
+		hang_up(connection);
+		return 0;
+	}
+	peer_of(connection->socket, &connection->peer);
+	event_add(&connection->readable, NULL);
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* One client as the keeper sees it: its socket, its control page, and the proof of its death. */
+#ifndef LARDER_DAEMON_CONNECTION_H
+#define LARDER_DAEMON_CONNECTION_H
+
+#include "daemon/keeper.h"
+#include "daemon/vault.h"
+
+/* Takes charge of a socket that was just accepted. */
+void connection_accept(struct keeper *keeper, int socket);
+
+/* Goes on with a client of an earlier keeper. Return: 0, -errno: this keeper must not run, for it would not know a client. */
+int connection_resume(struct keeper *keeper, const struct vault_client *client);
+
+/* The supervisor's answer to VAULT_KEEP. */
+void connection_kept(struct keeper *keeper, uint64_t id, int result);
+
+/* Tries the writes again that wait for memory. */
+void connection_retry_deferred(struct keeper *keeper);
+
+#endif

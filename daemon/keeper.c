@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/keeper.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/connection.h"
+#include "daemon/log.h"
+#include "daemon/message.h"
+#include "daemon/request.h"
+
+#define ACCEPTS_PER_TURN 16
+#define ACCEPT_PAUSE_MS 100 /* when the host has no descriptors left */
+#define RETRY_MS 5          /* between two tries of writes that wait for memory */
+#define WAKE_MS 1           /* clients can wake us at will; more often than this is of no use */
+
+static struct timeval delay_of(uint32_t milliseconds)
+{
+	return (struct timeval){ milliseconds / 1000, milliseconds % 1000 * 1000 };
+}
+
+void keeper_fail(struct keeper *keeper)
+{
+	keeper->failed = true;
+	event_base_loopbreak(keeper->loop);
+}
+
+/* ---- house-keeping ----------------------------------------------------------------------------------------------- */
+
+static uint32_t run_reclaim(struct keeper *keeper)
+{
+	uint32_t next_ms = reclaim_run(keeper->reclaim);
+
+	keeper->kept_house_ms = monotonic_ms();
+	return next_ms;
+}
+
+void keeper_make_room(struct keeper *keeper)
+{
+	if (monotonic_ms() - keeper->kept_house_ms >= WAKE_MS)
+		run_reclaim(keeper);
+}
+
+static void on_tick(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+	uint32_t next_ms = run_reclaim(keeper);
+	struct timeval delay;
+
+	(void)fd, (void)events;
+	connection_retry_deferred(keeper);
+	if (!LIST_EMPTY(&keeper->deferred) && next_ms > RETRY_MS)
+		next_ms = RETRY_MS;
+	delay = delay_of(next_ms);
+	evtimer_add(&keeper->tick, &delay);
+	event_add(&keeper->wake, NULL);
+}
+
+static void on_wake(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+	uint64_t count;
+	const struct timeval soon = delay_of(WAKE_MS);
+
+	(void)events;
+	if (read(fd, &count, sizeof count) < 0)
+		return; /* another wake-up was quicker */
+	if (monotonic_ms() - keeper->kept_house_ms >= WAKE_MS) {
+		on_tick(-1, 0, keeper);
+		return;
+	}
+	event_del(&keeper->wake); /* until the tick */
+	evtimer_add(&keeper->tick, &soon);
+}
+
+/* ---- the outside ------------------------------------------------------------------------------------------------- */
+
+static void on_accept(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+	const struct timeval pause = delay_of(ACCEPT_PAUSE_MS);
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int socket = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (socket >= 0) {
+			connection_accept(keeper, socket);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			log_provoked(LOG_ERROR, "cannot accept a client: %s", strerror(errno));
+			event_del(&keeper->listener); /* it stays readable: do not spin */
+			evtimer_add(&keeper->pause, &pause);
+		}
+		return;
+	}
+}
+
+static void on_pause_over(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+
+	(void)fd, (void)events;
+	event_add(&keeper->listener, NULL);
+}
+
+static void on_supervisor(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+	struct vault_message message;
+	int fds[MESSAGE_FDS_MAX], count = 0;
+	ssize_t size = message_receive(fd, &message, sizeof message, fds, &count);
+
+	(void)events;
+	if (size == -EAGAIN)
+		return;
+	message_close(fds, count);
+	if (size != sizeof message) {
+		keeper_fail(keeper); /* the supervisor is gone */
+		return;
+	}
+	switch (message.kind) {
+	case VAULT_KEPT:
+		connection_kept(keeper, message.id, message.result);
+		break;
+	case VAULT_CONFIG:
+		keeper->config = message.config;
+		log_set_level((enum log_level)(LOG_ERROR + keeper->config.log_level));
+		reclaim_set_stall(keeper->reclaim, (uint32_t)keeper->config.stall_ms);
+		break;
+	case VAULT_PING:
+		message.kind = VAULT_PONG;
+		message_send(fd, &message, sizeof message, NULL, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_signal(evutil_socket_t fd, short events, void *context)
+{
+	struct keeper *keeper = context;
+
+	(void)fd, (void)events;
+	event_base_loopbreak(keeper->loop);
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------------- */
+
+static int watch(struct keeper *keeper, struct event *event, int fd, event_callback_fn callback)
+{
+	return event_assign(event, keeper->loop, fd, EV_READ | EV_PERSIST, callback, keeper) || event_add(event, NULL) ?
+	       -ENOMEM : 0;
+}
+
+static int open_loop(struct keeper *keeper)
+{
+	sigset_t end;
+
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM); /* blocked since before the fork */
+	keeper->signal_fd = signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (keeper->signal_fd < 0)
+		return -errno;
+	keeper->loop = event_base_new();
+	if (!keeper->loop)
+		return -ENOMEM;
+	evtimer_assign(&keeper->tick, keeper->loop, on_tick, keeper);
+	evtimer_assign(&keeper->pause, keeper->loop, on_pause_over, keeper);
+	if (watch(keeper, &keeper->signal, keeper->signal_fd, on_signal) ||
+	    watch(keeper, &keeper->supervisor, keeper->supervisor_fd, on_supervisor) ||
+	    watch(keeper, &keeper->wake, keeper->wake_fd, on_wake) ||
+	    watch(keeper, &keeper->listener, keeper->listener_fd, on_accept))
+		return -ENOMEM;
+	return 0;
+}
+
+/* The keeper writes, too, for clients that may not: it has a control page like they have. */
+static int open_cache(struct keeper *keeper, const struct arena *arena, struct fault *fault)
+{
+	int control_fd = control_create(arena->segment_count, 0);
+	int result;
+
+	if (control_fd < 0)
+		return fault_set(fault, control_fd, "cannot make a control page: %s", strerror(-control_fd));
+	/* It must not wait for memory, which only it can make. */
+	result = cache_adopt(&keeper->cache, arena, control_fd, -1, 0, fault);
+	close(control_fd);
+	if (result == 0)
+		result = cache_thread_start(&keeper->cache, &keeper->thread);
+	if (result)
+		return result;
+	keeper->message = malloc(REQUEST_MESSAGE_MAX);
+	keeper->payload = malloc(request_payload_max(arena));
+	keeper->reclaim = reclaim_create(&keeper->thread, (uint32_t)keeper->config.stall_ms);
+	if (!keeper->message || !keeper->payload || !keeper->reclaim)
+		return fault_set(fault, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int resume_clients(struct keeper *keeper, const struct vault *vault, struct fault *fault)
+{
+	keeper->next_id = vault->next_id ? vault->next_id : 1;
+	for (uint32_t i = 0; i < vault->count; i++) {
+		int result = connection_resume(keeper, &vault->clients[i]);
+
+		if (result)
+			return fault_set(fault, result, "cannot go on with client %" PRIu64 ": %s", vault->clients[i].id,
+			                 strerror(-result));
+	}
+	return 0;
+}
+
+int keeper_run(const struct keeper_start *start)
+{
+	struct vault_message ready = { .kind = VAULT_READY };
+	struct keeper keeper = { .config = *start->config,
+		                 .arena_fd = start->arena_fd,
+		                 .wake_fd = start->wake_fd,
+		                 .listener_fd = start->listener_fd,
+		                 .supervisor_fd = start->supervisor_fd };
+	struct fault fault = { "" };
+	int result;
+
+	log_open("larderd: keeper");
+	prctl(PR_SET_NAME, "larderd: keeper");
+	LIST_INIT(&keeper.connections);
+	LIST_INIT(&keeper.deferred);
+	result = open_loop(&keeper);
+	if (result == 0)
+		result = open_cache(&keeper, start->arena, &fault);
+	if (result == 0)
+		result = resume_clients(&keeper, start->vault, &fault);
+	if (result) {
+		log_error("%s", fault.text[0] ? fault.text : strerror(-result));
+		return EXIT_FAILURE;
+	}
+	if (start->vault->count)
+		log_info("going on with %" PRIu32 " clients", start->vault->count);
+	on_tick(-1, 0, &keeper);
+	if (message_send(keeper.supervisor_fd, &ready, sizeof ready, NULL, 0) || event_base_dispatch(keeper.loop) < 0)
+		return EXIT_FAILURE;
+	return keeper.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

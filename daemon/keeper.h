@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The keeper: the process that keeps the house and serves the clients, forked by the supervisor and replaceable. */
+#ifndef LARDER_DAEMON_KEEPER_H
+#define LARDER_DAEMON_KEEPER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "cache/cache.h"
+#include "daemon/config.h"
+#include "daemon/reclaim.h"
+#include "daemon/vault.h"
+
+/* What the supervisor leaves to each keeper it forks. */
+struct keeper_start {
+	const struct arena *arena; /* mapped writable before it was sealed */
+	const struct config *config;
+	const struct vault *vault; /* clients of an earlier keeper */
+	int arena_fd;
+	int wake_fd;
+	int listener_fd;
+	int supervisor_fd;
+};
+
+/* Runs until told to end. Return: the exit status of the process. */
+int keeper_run(const struct keeper_start *start);
+
+/* ---- shared with connection.c -------------------------------------------------------------------------------------- */
+
+LIST_HEAD(connection_list, connection);
+
+struct keeper {
+	struct event_base *loop;
+	struct config config;
+	struct cache cache;
+	struct cache_thread thread;
+	struct reclaim *reclaim;
+	int arena_fd;
+	int wake_fd;
+	int listener_fd;
+	int supervisor_fd;
+	int signal_fd;
+	struct event listener, supervisor, signal, wake, tick, pause;
+	uint64_t kept_house_ms; /* when reclaim ran last */
+	bool failed;            /* the loop ended because of an error */
+
+	struct connection_list connections;
+	struct connection_list deferred; /* those whose write waits for memory */
+	uint64_t next_id;
+	uint64_t deferred_bytes;
+	uint32_t connection_count;
+	uint32_t attached_count; /* of them, those that have the arena or are about to */
+	uint32_t stranger_count; /* of them, those that will be refused */
+	unsigned char *message;  /* buffers for the request in hand */
+	unsigned char *payload;
+};
+
+/* Runs reclaim now, unless it just did: what clients can ask for at will must not eat a processor. */
+void keeper_make_room(struct keeper *keeper);
+
+/* Ends the loop after an error that the next keeper may not meet. */
+void keeper_fail(struct keeper *keeper);
+
+#endif

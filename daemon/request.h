@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* A write that a client asks larderd to do: from the bytes it sent to a request that the cache can trust. */
+#ifndef LARDER_DAEMON_REQUEST_H
+#define LARDER_DAEMON_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena/arena.h"
+#include "base/wire.h"
+#include "cache/cache.h"
+
+#define REQUEST_MESSAGE_MAX (sizeof(struct wire_request) + WIRE_INLINE_MAX)
+
+/* Bytes that a payload in a memfd can have: the buffer for request_read. */
+uint64_t request_payload_max(const struct arena *arena);
+
+/*
+ * Checks a message. With fd >= 0 key and value are fetched from that descriptor into payload, else they are in the
+ * message. The result points into message or payload.
+ * Return: 0; -E2BIG: the value is too large for this arena (answer it); -EPROTO: it breaks the protocol (disconnect).
+ */
+int request_read(const struct arena *arena, const void *message, size_t message_size, int fd, void *payload,
+                 struct wire_request *ret_wire, struct write_request *ret_request);
+
+#endif

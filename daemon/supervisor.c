@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor makes the arena and the listening socket, forks the keeper, and waits. It parses nothing that a client
+ * sent and never looks into the arena, so that there is little in it that could fail; what does fail is the keeper,
+ * which is forked anew. A new keeper gets by the fork all that the old one had: the writable mapping of the arena (in
+ * read-only mode the seal keeps everybody from making another), the socket, and the descriptors of each client.
+ */
+#include "daemon/supervisor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/holding.h"
+#include "daemon/keeper.h"
+#include "daemon/listener.h"
+#include "daemon/log.h"
+#include "daemon/message.h"
+#include "daemon/notify.h"
+#include "daemon/quantity.h"
+#include "daemon/fdstore.h"
+#include "daemon/vault.h"
+
+#define SPARE_FDS 64        /* of the limit, kept for everything but clients */
+#define EARLY_DEATH_MS 5000 /* a keeper that dies younger may have died of how it found things */
+#define EARLY_DEATHS_MAX 8  /* in a row; then we give up */
+#define RESTART_MS 20       /* before the second try; doubled for each further one */
+#define STOP_MS 5000        /* for a keeper that was asked to end */
+#define NEVER UINT64_MAX
+
+struct supervisor {
+	const struct supervisor_start *start;
+	struct config config;
+	struct holding holding;
+	struct listener listener;
+	struct vault vault;
+	struct fdstore store;
+	int signal_fd;
+	int ready_fd;
+
+	pid_t keeper;      /* 0: none at the moment */
+	int keeper_fd;     /* our end of the socket pair; -1: none */
+	uint64_t since_ms; /* when the keeper was forked */
+	uint32_t early_deaths;
+	uint64_t fork_ms;  /* when to fork the next one, or NEVER */
+	uint64_t kill_ms;  /* when to kill one that was asked to end, or NEVER */
+	uint64_t ping_ms;  /* when to ask for the next sign of life, or NEVER */
+	uint32_t watchdog_ms;
+	bool announced;
+	bool stopping;
+	bool ended;
+	int status;
+};
+
+/* ---- the keeper -------------------------------------------------------------------------------------------------- */
+
+static _Noreturn void become_keeper(struct supervisor *supervisor, pid_t parent, int keeper_end)
+{
+	const struct keeper_start start = { .arena = &supervisor->holding.arena,
+		                            .config = &supervisor->config,
+		                            .vault = &supervisor->vault,
+		                            .arena_fd = supervisor->holding.arena_fd,
+		                            .wake_fd = supervisor->holding.wake_fd,
+		                            .listener_fd = supervisor->listener.fd,
+		                            .supervisor_fd = keeper_end };
+
+	/* Without a supervisor nobody would restart us, and a new one must not find us at work. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(STATUS_FAILURE);
+	close(supervisor->signal_fd);
+	close(supervisor->keeper_fd);
+	if (supervisor->listener.lock_fd >= 0)
+		close(supervisor->listener.lock_fd);
+	if (supervisor->ready_fd >= 0)
+		close(supervisor->ready_fd);
+	_exit(keeper_run(&start));
+}
+
+static void fork_keeper(struct supervisor *supervisor)
+{
+	pid_t parent = getpid(), child;
+	int pair[2];
+
+	supervisor->fork_ms = NEVER;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		log_error("cannot make a socket pair: %s", strerror(errno));
+		supervisor->fork_ms = monotonic_ms() + EARLY_DEATH_MS;
+		return;
+	}
+	supervisor->keeper_fd = pair[0];
+	supervisor->since_ms = monotonic_ms();
+	child = fork();
+	if (child == 0)
+		become_keeper(supervisor, parent, pair[1]);
+	close(pair[1]);
+	if (child < 0) {
+		log_error("cannot fork the keeper: %s", strerror(errno));
+		close(pair[0]);
+		supervisor->keeper_fd = -1;
+		supervisor->fork_ms = monotonic_ms() + EARLY_DEATH_MS;
+		return;
+	}
+	supervisor->keeper = child;
+}
+
+static void announce(struct supervisor *supervisor)
+{
+	const struct arena *arena = &supervisor->holding.arena;
+	char size[QUANTITY_TEXT_MAX], pages[QUANTITY_TEXT_MAX];
+
+	quantity_format_bytes(arena->bytes, size);
+	quantity_format_bytes(supervisor->holding.page_bytes, pages);
+	log_info("serving %s: an arena of %s in pages of %s, %s", supervisor->listener.path, size, pages,
+	         supervisor->config.access ? "read-only" : "shared-write");
+	notify_send("READY=1\nSTATUS=arena of %s in pages of %s", size, pages);
+	if (supervisor->ready_fd >= 0) {
+		if (write(supervisor->ready_fd, "\n", 1) != 1)
+			log_warning("nobody reads --ready-fd: %s", strerror(errno));
+		close(supervisor->ready_fd);
+		supervisor->ready_fd = -1;
+	}
+	supervisor->announced = true;
+}
+
+static void keep_client(struct supervisor *supervisor, struct vault_message *message, const int *fds, int fd_count)
+{
+	struct vault_client client = { .id = message->id };
+
+	message->kind = VAULT_KEPT;
+	message->result = -EMFILE; /* what the kernel could not install is missing */
+	if (fd_count == VAULT_FDS) {
+		memcpy(client.fds, fds, sizeof client.fds);
+		message->result = vault_put(&supervisor->vault, &client);
+	}
+	if (message->result)
+		message_close(fds, fd_count);
+	else
+		message->result = fdstore_keep(&supervisor->store, &client);
+	if (message->result)
+		vault_drop(&supervisor->vault, client.id);
+	/* A keeper that cannot be told has died; its client was not let in yet. */
+	message_send(supervisor->keeper_fd, message, sizeof *message, NULL, 0);
+}
+
+/* Reads what the keeper sent. False: there is no more. */
+static bool hear_keeper(struct supervisor *supervisor)
+{
+	struct vault_message message;
+	int fds[MESSAGE_FDS_MAX], fd_count = 0;
+	ssize_t size = message_receive(supervisor->keeper_fd, &message, sizeof message, fds, &fd_count);
+
+	if (size < 0)
+		return false;
+	if (size != sizeof message) {
+		message_close(fds, fd_count);
+		return false;
+	}
+	if (message.kind == VAULT_KEEP) {
+		keep_client(supervisor, &message, fds, fd_count);
+		return true;
+	}
+	message_close(fds, fd_count);
+	if (message.kind == VAULT_FORGET) {
+		fdstore_forget(&supervisor->store, message.id);
+		vault_drop(&supervisor->vault, message.id);
+	} else if (message.kind == VAULT_READY && !supervisor->announced) {
+		announce(supervisor);
+	} else if (message.kind == VAULT_PONG) {
+		notify_send("WATCHDOG=1");
+	}
+	return true;
+}
+
+static void log_death(const struct supervisor *supervisor, int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("keeper %d was killed by signal %d (%s)%s", (int)supervisor->keeper, WTERMSIG(status),
+		         strsignal(WTERMSIG(status)), WCOREDUMP(status) ? " and dumped core" : "");
+	else
+		log_error("keeper %d ended with status %d", (int)supervisor->keeper, WEXITSTATUS(status));
+}
+
+/*
+ * A killed keeper was killed by somebody, and the next is started at once. One that fails by itself soon after its start
+ * is tried again less and less eagerly, and then not at all: what it chokes on will not go away.
+ */
+static void plan_restart(struct supervisor *supervisor, int status)
+{
+	uint64_t now_ms = monotonic_ms();
+
+	if (now_ms - supervisor->since_ms >= EARLY_DEATH_MS || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) {
+		supervisor->early_deaths = 0;
+		supervisor->fork_ms = now_ms;
+		return;
+	}
+	if (++supervisor->early_deaths < EARLY_DEATHS_MAX) {
+		supervisor->fork_ms = now_ms + (supervisor->early_deaths > 1 ? RESTART_MS << supervisor->early_deaths : 0);
+		return;
+	}
+	log_error("the keeper died %d times right after its start; giving up, and giving up the arena", EARLY_DEATHS_MAX);
+	fdstore_clear(&supervisor->store, &supervisor->vault);
+	supervisor->status = STATUS_FAILURE;
+	supervisor->ended = true;
+}
+
+static void close_keeper(struct supervisor *supervisor)
+{
+	if (supervisor->keeper_fd >= 0)
+		close(supervisor->keeper_fd);
+	supervisor->keeper_fd = -1;
+}
+
+static void bury_keeper(struct supervisor *supervisor)
+{
+	int status;
+
+	if (supervisor->keeper == 0 || waitpid(supervisor->keeper, &status, WNOHANG) != supervisor->keeper)
+		return;
+	/* It may have sent descriptors before it died, and told a client that it is let in. */
+	while (hear_keeper(supervisor))
+		;
+	close_keeper(supervisor);
+	supervisor->kill_ms = NEVER;
+	if (supervisor->stopping) {
+		supervisor->ended = true;
+	} else {
+		log_death(supervisor, status);
+		plan_restart(supervisor, status);
+	}
+	supervisor->keeper = 0;
+}
+
+/* ---- what we are told to do -------------------------------------------------------------------------------------- */
+
+static void stop(struct supervisor *supervisor)
+{
+	if (supervisor->stopping)
+		return;
+	supervisor->stopping = true;
+	notify_send("STOPPING=1");
+	log_info("stopping");
+	if (supervisor->keeper == 0) {
+		supervisor->ended = true;
+		return;
+	}
+	kill(supervisor->keeper, SIGTERM);
+	supervisor->kill_ms = monotonic_ms() + STOP_MS;
+}
+
+/* Each client costs VAULT_FDS descriptors here and in the keeper. */
+static void fit_descriptors(struct config *config)
+{
+	struct rlimit limit;
+	uint64_t room;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	room = limit.rlim_cur > SPARE_FDS ? (limit.rlim_cur - SPARE_FDS) / VAULT_FDS : 1;
+	if (room < config->max_clients) {
+		log_warning("max_clients is %" PRIu64 " instead of %" PRIu64 ": the limit of %" PRIu64 " descriptors "
+		         "allows no more (LimitNOFILE= or ulimit -n)", room, config->max_clients, (uint64_t)limit.rlim_cur);
+		config->max_clients = room;
+	}
+}
+
+static void apply_config(struct supervisor *supervisor)
+{
+	log_set_level((enum log_level)(LOG_ERROR + supervisor->config.log_level));
+	fit_descriptors(&supervisor->config);
+}
+
+static void reload(struct supervisor *supervisor)
+{
+	struct vault_message message = { .kind = VAULT_CONFIG };
+	struct config next;
+	struct fault fault = { "" };
+	const char *waiting;
+
+	notify_reloading();
+	if (supervisor->start->reload(supervisor->start->context, &next, &fault)) {
+		log_error("%s; the configuration stays as it was", fault.text);
+	} else {
+		waiting = config_update(&supervisor->config, &next);
+		if (waiting)
+			log_warning("a new value of %s needs a restart; the old one stays in force", waiting);
+		apply_config(supervisor);
+		message.config = supervisor->config;
+		if (supervisor->keeper_fd >= 0 && message_send(supervisor->keeper_fd, &message, sizeof message, NULL, 0))
+			log_error("the keeper does not take the new configuration; send SIGHUP again");
+		else
+			log_info("configuration read anew");
+	}
+	notify_send("READY=1");
+}
+
+static void hear_signal(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+
+	while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			bury_keeper(supervisor);
+		else if (info.ssi_signo == SIGHUP)
+			reload(supervisor);
+		else
+			stop(supervisor);
+	}
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+
+/* Does what is due and returns in how many milliseconds the next thing is; -1: nothing is planned. */
+static int keep_time(struct supervisor *supervisor)
+{
+	const struct vault_message ping = { .kind = VAULT_PING };
+	uint64_t now_ms = monotonic_ms(), next_ms;
+
+	if (now_ms >= supervisor->fork_ms && !supervisor->stopping)
+		fork_keeper(supervisor);
+	if (now_ms >= supervisor->kill_ms) {
+		log_warning("the keeper does not end; killing it");
+		kill(supervisor->keeper, SIGKILL);
+		supervisor->kill_ms = NEVER;
+	}
+	if (now_ms >= supervisor->ping_ms) {
+		if (supervisor->keeper_fd >= 0)
+			message_send(supervisor->keeper_fd, &ping, sizeof ping, NULL, 0);
+		supervisor->ping_ms = now_ms + supervisor->watchdog_ms / 2;
+	}
+	next_ms = supervisor->fork_ms < supervisor->kill_ms ? supervisor->fork_ms : supervisor->kill_ms;
+	next_ms = supervisor->ping_ms < next_ms ? supervisor->ping_ms : next_ms;
+	if (next_ms == NEVER)
+		return -1;
+	now_ms = monotonic_ms();
+	return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
+}
+
+static void loop(struct supervisor *supervisor)
+{
+	while (!supervisor->ended) {
+		int timeout = keep_time(supervisor);
+		struct pollfd wait[] = { { .fd = supervisor->signal_fd, .events = POLLIN },
+			                 { .fd = supervisor->keeper_fd, .events = POLLIN } };
+
+		if (poll(wait, 2, timeout) < 0 && errno != EINTR) {
+			log_error("poll: %s", strerror(errno));
+			supervisor->status = STATUS_FAILURE;
+			break;
+		}
+		if (wait[1].revents & POLLIN)
+			while (hear_keeper(supervisor))
+				;
+		else if (wait[1].revents)
+			close_keeper(supervisor); /* its death is about to be reported */
+		if (wait[0].revents)
+			hear_signal(supervisor);
+	}
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------------- */
+
+static int open_signals(struct fault *fault)
+{
+	sigset_t signals;
+	int fd;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? fault_set(fault, -errno, "cannot make a signalfd: %s", strerror(errno)) : fd;
+}
+
+/* The arena of an earlier larderd, if the service manager kept one that can be used, else a new one. */
+static int open_holding(struct supervisor *supervisor, struct handover *handover, struct fault *fault)
+{
+	const struct config *config = &supervisor->config;
+	int result = fdstore_adopt(handover, config, &supervisor->holding, &supervisor->vault, &supervisor->store, fault);
+
+	if (result == 0) {
+		log_info("going on with the arena of an earlier larderd and its %" PRIu32 " clients", supervisor->vault.count);
+		return 0;
+	}
+	if (result != -ENOENT)
+		log_warning("the arena of an earlier larderd is given up, its clients must attach anew: %s", fault->text);
+	fdstore_clear(&supervisor->store, &handover->clients);
+	result = holding_create(config, &supervisor->holding, fault);
+	if (result == 0)
+		fdstore_begin(&supervisor->store, config, &supervisor->holding);
+	return result;
+}
+
+static int open_all(struct supervisor *supervisor, struct fault *fault)
+{
+	const struct config *config = &supervisor->config;
+	struct handover handover;
+	int result;
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	supervisor->signal_fd = open_signals(fault);
+	if (supervisor->signal_fd < 0)
+		return supervisor->signal_fd;
+	fdstore_receive(&handover);
+	if (handover.listener >= 0)
+		result = listener_adopt(handover.listener, &supervisor->listener, fault);
+	else
+		result = listener_open(config->socket, (mode_t)config->socket_mode, &supervisor->listener, fault);
+	if (result == 0) {
+		handover.listener = -1;
+		result = open_holding(supervisor, &handover, fault);
+	}
+	fdstore_discard(&handover);
+	return result;
+}
+
+int supervisor_run(const struct supervisor_start *start)
+{
+	struct supervisor supervisor = { .start = start,
+		                         .config = start->config,
+		                         .holding = { .arena_fd = -1, .wake_fd = -1 },
+		                         .listener = { .fd = -1, .lock_fd = -1 },
+		                         .store = FDSTORE_NONE,
+		                         .signal_fd = -1,
+		                         .ready_fd = start->ready_fd,
+		                         .keeper_fd = -1,
+		                         .fork_ms = 0,
+		                         .kill_ms = NEVER,
+		                         .ping_ms = NEVER,
+		                         .watchdog_ms = notify_watchdog_ms() };
+	struct fault fault = { "" };
+	int result;
+
+	apply_config(&supervisor);
+	if (supervisor.watchdog_ms)
+		supervisor.ping_ms = 0;
+	result = open_all(&supervisor, &fault);
+	if (result) {
+		log_error("%s", fault.text);
+		supervisor.status = result == -EACCES || result == -EPERM ? STATUS_PERMISSION : STATUS_FAILURE;
+	} else {
+		loop(&supervisor);
+	}
+	listener_close(&supervisor.listener);
+	holding_release(&supervisor.holding);
+	vault_free(&supervisor.vault);
+	fdstore_release(&supervisor.store);
+	return supervisor.status;
+}
