@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* larder-bench: the command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "bench/harness.h"
+#include "larder.h"
+
+#define EXIT_USAGE 2
+
+static const struct subcommand {
+	const char *name;
+	int (*run)(const struct bench_options *options);
+	bool takes_operation;
+	const char *summary;
+	const char *help;
+} subcommands[] = {
+	{ "core", bench_core, false, "what one process's operations cost, beside the least they can cost",
+	  "Starts a larderd of its own with an arena of 512 MiB and stores 1000000 entries with keys of 20 bytes\n"
+	  "and values of 100. Headlines:\n"
+	  "  get_vs_floor              get_ns / floor_ns. Both read the same keys in the same random order, lookup\n"
+	  "                            after lookup, and the processor may overlap them. The floor is the least a\n"
+	  "                            lookup has to do: hash, two dependent loads, compare, copy, in memory of\n"
+	  "                            the arena's page size\n"
+	  "  view_1m_vs_100b           a view of a value of 1 MiB against one of 100 bytes, 64 keys each\n"
+	  "  overhead_bytes_per_entry  memory in use beyond keys and values, for each entry\n"
+	  "get_chained_ns and floor_chained_ns take each key out of the value before it: nothing overlaps, so they\n"
+	  "show the latency of one lookup. They are not part of the headlines.\n" },
+	{ "instructions", bench_instructions, true, "run one operation over and over, for callgrind",
+	  "OPERATION is get, view, set or mget32. Prints nothing: bench/instructions.sh runs this under callgrind\n"
+	  "and makes the table.\n" },
+};
+
+#define SUBCOMMANDS (sizeof subcommands / sizeof subcommands[0])
+
+int complain(int result, const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("larder-bench: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return result;
+}
+
+static void print_help(const struct subcommand *subcommand)
+{
+	if (subcommand) {
+		printf("Usage: larder-bench %s %s[OPTION]...\n\n%s", subcommand->name,
+		       subcommand->takes_operation ? "OPERATION " : "", subcommand->help);
+	} else {
+		puts("Usage: larder-bench SUBCOMMAND [OPTION]...\n\nMeasures larder on this machine.\n\nSubcommands:");
+		for (size_t i = 0; i < SUBCOMMANDS; i++)
+			printf("  %-14s %s\n", subcommands[i].name, subcommands[i].summary);
+	}
+	puts("\nOptions:\n"
+	     "  --json          one JSON object instead of a table\n"
+	     "  --quick         3 rounds instead of 11\n"
+	     "  --rounds N      so many rounds (1 to 31)\n"
+	     "  --pages WHICH   page size of the arena: huge, small or auto, as larderd's option\n"
+	     "  --reserve-huge  have the kernel set aside huge pages, and give them back at the end (root)\n"
+	     "  --count N       instructions: operations (default 10000)\n"
+	     "  --help          this text, or that of the subcommand\n"
+	     "  --version\n"
+	     "\n"
+	     "Environment: LARDERD: the larderd to run, else the one beside this program; TMPDIR.\n"
+	     "Exit status: 0; 1: it failed, and said why; 2: usage.");
+}
+
+static bool parse_number(const char *text, unsigned long limit, unsigned long *ret_number)
+{
+	char *end;
+
+	errno = 0;
+	*ret_number = strtoul(text, &end, 10);
+	return errno == 0 && text[0] >= '0' && text[0] <= '9' && *end == '\0' && *ret_number > 0 &&
+	       *ret_number <= limit;
+}
+
+static bool is_page_choice(const char *text)
+{
+	return strcmp(text, "huge") == 0 || strcmp(text, "small") == 0 || strcmp(text, "auto") == 0;
+}
+
+static const struct subcommand *find_subcommand(const char *name)
+{
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		if (strcmp(name, subcommands[i].name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "pages", required_argument, NULL, 'p' },
+		{ "reserve-huge", no_argument, NULL, 'R' },
+		{ "count", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct bench_options options = { .count = 10000 };
+	const struct subcommand *subcommand = NULL;
+	unsigned long number;
+	bool help = false;
+	int option, operands;
+
+	while ((option = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'j':
+			options.json = true;
+			break;
+		case 'q':
+			options.quick = true;
+			break;
+		case 'r':
+			if (!parse_number(optarg, HARNESS_ROUNDS_MAX, &number))
+				return complain(EXIT_USAGE, "--rounds %s: not a number from 1 to %d", optarg,
+				                HARNESS_ROUNDS_MAX);
+			options.rounds = (unsigned)number;
+			break;
+		case 'p':
+			if (!is_page_choice(optarg))
+				return complain(EXIT_USAGE, "--pages %s: neither huge nor small nor auto", optarg);
+			options.pages = optarg;
+			break;
+		case 'R':
+			options.reserve_huge = true;
+			break;
+		case 'c':
+			if (!parse_number(optarg, 1000000000, &options.count))
+				return complain(EXIT_USAGE, "--count %s: not a number from 1 to 1000000000", optarg);
+			break;
+		case 'h':
+			help = true;
+			break;
+		case 'V':
+			printf("larder-bench %s\n", larder_version());
+			return 0;
+		default:
+			return EXIT_USAGE; /* getopt has said why */
+		}
+	}
+
+	operands = argc - optind;
+	if (operands > 0) {
+		subcommand = find_subcommand(argv[optind]);
+		if (!subcommand)
+			return complain(EXIT_USAGE, "%s: no such subcommand; see larder-bench --help", argv[optind]);
+	}
+	if (help) {
+		print_help(subcommand);
+		return 0;
+	}
+	if (!subcommand)
+		return complain(EXIT_USAGE, "no subcommand; see larder-bench --help");
+	if (operands != (subcommand->takes_operation ? 2 : 1))
+		return complain(EXIT_USAGE, "%s takes %s; see larder-bench %s --help", subcommand->name,
+		                subcommand->takes_operation ? "one operand, the operation" : "no operand",
+		                subcommand->name);
+	if (subcommand->takes_operation)
+		options.operation = argv[optind + 1];
+
+	harness_catch_signals();
+	return subcommand->run(&options) == 0 ? 0 : 1;
+}
