@@ -2,6 +2,7 @@
 #include "cache/cache.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/platform.h"
@@ -13,6 +14,11 @@ static int attach_control(struct cache *cache, int control_fd, int wake_fd, bool
 
 	if (result)
 		return result;
+	cache->allocators = calloc(THREADS_MAX, sizeof *cache->allocators); /* untouched ones cost no memory */
+	if (!cache->allocators) {
+		control_unmap(&cache->control);
+		return fault_set(fault, -ENOMEM, "out of memory");
+	}
 	cache->wake_fd = wake_fd;
 	cache->timeout_ms = timeout_ms;
 	/* Plain sections need larderd to be able to issue barriers, and this process to receive them. */
@@ -46,6 +52,7 @@ int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, 
 
 void cache_detach(struct cache *cache)
 {
+	free(cache->allocators);
 	control_unmap(&cache->control);
 	arena_unmap(&cache->arena);
 }
@@ -76,6 +83,7 @@ int cache_thread_start(struct cache *cache, struct cache_thread *ret_thread)
 		return -EUSERS;
 	memset(ret_thread, 0, sizeof *ret_thread);
 	ret_thread->cache = cache;
+	ret_thread->allocator = &cache->allocators[line];
 	ret_thread->line = (uint32_t)line;
 	ret_thread->shard = (uint32_t)line % PIN_SHARDS;
 	ret_thread->reader = (struct epoch_reader){
@@ -97,5 +105,5 @@ void cache_thread_stop(struct cache_thread *thread)
 
 	store_relaxed(&thread->reader.line->epoch, 0);
 	store_relaxed(&thread->reader.line->write_pin, 0);
-	fetch_sub_release(word, bit); /* R20 -> A20: the next owner continues this one's counters */
+	fetch_sub_release(word, bit); /* R20 -> A20: the next owner continues this one's counters and runs */
 }

@@ -25,13 +25,14 @@ struct cache {
 	int wake_fd;                               /* eventfd: "the keeper should look for memory"; -1: none */
 	uint32_t timeout_ms;                       /* how long a write waits for memory */
 	bool fenced;                               /* enter sections with a full barrier */
+	struct allocator *allocators;              /* the runs of each line: who takes a line over goes on in them */
 };
 
 /* One thread's use of it. */
 struct cache_thread {
 	struct cache *cache;
+	struct allocator *allocator; /* the line's */
 	struct epoch_reader reader;
-	struct allocator allocator;
 	uint32_t line;
 	uint32_t shard;
 };

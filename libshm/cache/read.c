@@ -27,7 +27,7 @@ static inline void describe(const struct object_view *object, uint64_t ttl_ms, u
 }
 
 /* One lookup and copy, inside a section. */
-static inline int copy_out(const struct arena *arena, uint64_t hash, const void *key, size_t key_size, void *buffer,
+static inline __attribute__((always_inline)) int copy_out(const struct arena *arena, uint64_t hash, const void *key, size_t key_size, void *buffer,
                            size_t buffer_size, struct larder_item *ret_item)
 {
 	struct object_view object;
@@ -38,7 +38,7 @@ static inline int copy_out(const struct arena *arena, uint64_t hash, const void 
 
 	if (!find(arena, hash, key, key_size, &object, &ttl_ms))
 		return LARDER_MISS;
-	if (object.counter) {
+	if (__builtin_expect(object.counter != NULL, 0)) {
 		value_size = number_format(counter_read(object.counter, &version), text);
 		value = text;
 	} else {
@@ -90,7 +90,7 @@ static inline void unpin(const struct cache *cache, uint32_t shard, uint32_t seg
 }
 
 /* One lookup and pin, inside a section. */
-static inline int pin_in_place(struct cache_thread *thread, uint64_t hash, const void *key, size_t key_size,
+static inline __attribute__((always_inline)) int pin_in_place(struct cache_thread *thread, uint64_t hash, const void *key, size_t key_size,
                                struct larder_view *ret_view)
 {
 	const struct arena *arena = &thread->cache->arena;

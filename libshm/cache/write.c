@@ -84,7 +84,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		plan->flags |= OBJECT_EXPIRES;
 	if (plan->user_flags)
 		plan->flags |= OBJECT_FLAGS;
-	if (allocate_begin(&thread->allocator, &thread->reader, arena,
+	if (allocate_begin(thread->allocator, &thread->reader, arena,
 	                   object_size(plan->flags, plan->key_size, plan->value_size), plan->expires_ms, writer->now_ms, &room))
 		return ATTEMPT_NO_MEMORY;
 	value = object_write(arena, room.offset, plan);
@@ -100,7 +100,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	else
 		index = INDEX_AGAIN;
 	if (index != INDEX_DONE) {
-		allocate_cancel(&thread->allocator, &thread->reader, arena, &room);
+		allocate_cancel(thread->allocator, &thread->reader, arena, &room);
 		if (index == INDEX_LONGER && index_crowded(arena, writer->chain.segment))
 			cache_wake_keeper(thread->cache);
 		return index == INDEX_FULL ? ATTEMPT_NO_SLOT : ATTEMPT_AGAIN;
@@ -330,9 +330,9 @@ static void count_write(struct cache_thread *thread, const struct write_request 
 	struct thread_line *line = thread->reader.line;
 
 	count(request->operation == WRITE_DELETE ? &line->deletes : &line->sets, 1);
-	if (!thread->allocator.took_segment)
+	if (!thread->allocator->took_segment)
 		return;
-	thread->allocator.took_segment = false;
+	thread->allocator->took_segment = false;
 	if (load_relaxed(&thread->cache->arena.header->free_segments) <
 	    load_relaxed(&thread->cache->arena.header->free_low_mark))
 		cache_wake_keeper(thread->cache);

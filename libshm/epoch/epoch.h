@@ -31,7 +31,7 @@ struct epoch_reader {
 	bool fenced;
 };
 
-static inline void epoch_enter(struct epoch_reader *reader)
+static inline __attribute__((always_inline)) void epoch_enter(struct epoch_reader *reader)
 {
 	uint64_t epoch = load_acquire(reader->epoch); /* A3 <- R3 */
 

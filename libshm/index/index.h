@@ -135,16 +135,22 @@ static inline __attribute__((always_inline)) uint32_t bucket_match(const struct 
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
 	const __m128i mask = _mm_set1_epi32((int)(SLOT_MATCH_MASK >> 32));
 	const __m128i tag = _mm_set1_epi32((int)(match >> 32));
-	__m128i pair[4], low, high;
+	/* volatile: each word is loaded once, and not before the bucket was found. */
+	const volatile __m128i *line = (const volatile __m128i *)(const void *)bucket;
+	__m128i a, b, c, d, low, high;
 
 	compiler_barrier();
-	for (int i = 0; i < 4; i++) {
-		pair[i] = _mm_load_si128((const __m128i *)(const void *)bucket + i); /* A1 <- R1; A19 <- R19 */
-		_mm_storeu_si128((__m128i *)(void *)words + i, pair[i]);
-	}
+	a = line[0]; /* A1 <- R1; A19 <- R19 */
+	b = line[1];
+	c = line[2];
+	d = line[3];
 	compiler_barrier();
-	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(pair[0]), _mm_castsi128_ps(pair[1]), 0xdd));
-	high = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(pair[2]), _mm_castsi128_ps(pair[3]), 0xdd));
+	_mm_storeu_si128((__m128i *)(void *)words, a);
+	_mm_storeu_si128((__m128i *)(void *)(words + 2), b);
+	_mm_storeu_si128((__m128i *)(void *)(words + 4), c);
+	_mm_storeu_si128((__m128i *)(void *)(words + 6), d);
+	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b), 0xdd));
+	high = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(c), _mm_castsi128_ps(d), 0xdd));
 	low = _mm_cmpeq_epi32(_mm_and_si128(low, mask), tag);
 	high = _mm_cmpeq_epi32(_mm_and_si128(high, mask), tag);
 	/* A bit for each word; the control word's is not one of a slot. */
