@@ -31,10 +31,12 @@
  *		untouched unless the call says otherwise. The library never prints, never exits, never sets errno.
  *   Keys	1 to 65535 bytes of any content; otherwise -EINVAL.
  *   Values	0 bytes to larder_stat.value_size_max; otherwise -E2BIG, and nothing has changed.
- *   Threads	A handle may be used by any number of threads at once. Not from signal handlers.
- *   fork	A handle opened before fork() works in parent and child; the child needs no call of its own. A view
- *		taken by the parent is the parent's: valid in the child while the parent holds it. Not supported:
- *		vfork() without exec, and clone(CLONE_VM) without CLONE_THREAD.
+ *   Threads	A handle may be used by any number of threads, of which 1024 at a time can be known to larderd; a
+ *		call by one more gives -EUSERS. Threads that end make room. Not from signal handlers.
+ *   fork	A handle opened before fork() works in parent and child; the child needs no call of its own: its first
+ *		one attaches anew, and so may give the errors of larder_open. A view taken by the parent is the
+ *		parent's: valid in the child while the parent holds it. Not supported: vfork() without exec, and
+ *		clone(CLONE_VM) without CLONE_THREAD.
  *   Death	A process may be killed at any instruction. Others never wait for it, and no other key is touched.
  *   Eviction	This is a cache: a value may be gone at any time. A value read is never older than the last completed
  *		write or delete of its key.
@@ -103,7 +105,8 @@ struct larder_open_options {
  * Attaches to the larderd that listens at socket_path (NULL: $LARDER_SOCKET, else /run/larderd/socket).
  * Best called before the process has threads: with threads, registering for barriers takes some 10 ms once.
  * Return: 0; -ENOENT or -ECONNREFUSED: nobody listens there; -EACCES: larderd does not admit this user; -EPROTO: another
- * version or layout; -ETIMEDOUT; -EMFILE or -ENOMEM: out of descriptors or memory.
+ * version or layout; -ETIMEDOUT; -EUSERS: larderd has as many clients as it may; -EMFILE or -ENOMEM: out of descriptors
+ * or memory; -EINVAL or -ENAMETOOLONG: the options or the path cannot be.
  */
 int larder_open(const char *socket_path, const struct larder_open_options *options, larder **ret_cache);
 
@@ -179,7 +182,7 @@ struct larder_set_options {
  * set stores; add stores where the key is absent; replace where it is present; cas where its version is still the
  * expected one. options and ret_version (the new version) may be NULL.
  * Return: 0; add: LARDER_EXISTS; replace: LARDER_MISS; cas: LARDER_MISS, LARDER_CHANGED; -EINVAL, -E2BIG, -EAGAIN;
- * -EIO: larderd went away before it answered (read-only mode only: the write may have happened).
+ * -EIO, -ETIMEDOUT: larderd went away, or did not answer in time (read-only mode only: the write may have happened).
  */
 int larder_set(larder *cache, const void *key, size_t key_size, const void *value, size_t value_size,
                const struct larder_set_options *options, uint64_t *ret_version);

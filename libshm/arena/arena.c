@@ -75,6 +75,9 @@ int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_byt
 	if (bytes == 0 || bytes != arena_round_bytes(bytes))
 		return fault_set(fault, -EINVAL, "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
 		                 "in steps of 2 MiB (64 KiB below 2 MiB)", bytes);
+	if (choice == PAGES_HUGE && bytes % HUGE_PAGE != 0)
+		return fault_set(fault, -EINVAL, "an arena of %" PRIu64 " KiB cannot be on huge pages of 2 MiB: make it a "
+		                 "multiple of that, or allow ordinary pages", bytes >> 10);
 	if (choice != PAGES_SMALL && bytes % HUGE_PAGE == 0)
 		fd = sealed_memfd(bytes, MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd >= 0) {

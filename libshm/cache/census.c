@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Counting what is in the arena. */
+/*
+ * Counting what is in the arena. Entries are counted index segment by index segment, without the buckets that a split has
+ * moved on: so each key is counted once, but for those whose bucket is moved, or that come or go, while they are
+ * counted.
+ */
 #include "cache/internal.h"
-#include "index/walk.h"
 
-#define CHAINS_PER_SECTION 256
+#define HOMES_PER_SECTION 256u
 
 struct totals {
 	uint64_t entries, key_bytes, value_bytes;
@@ -29,41 +32,53 @@ static void add_chain(const struct arena *arena, const struct index_chain *chain
 	}
 }
 
-/* The objects of one chain are fetched while those of the one before are read. */
-static bool add_chains(const struct arena *arena, struct index_walk *walk, struct totals *totals)
+/* The chains of some homes, within a section. The objects of one are fetched while those of the one before are read. */
+static void add_homes(const struct arena *arena, uint32_t segment, uint32_t first, uint32_t end, struct totals *totals)
 {
 	struct index_chain chains[2];
 
-	chains[0].buckets = chains[1].buckets = 0;
-	for (int i = 0; i < CHAINS_PER_SECTION; i++) {
-		if (!index_walk_next(arena, walk, &chains[i % 2])) {
-			add_chain(arena, &chains[(i + 1) % 2], totals);
-			return false;
-		}
-		fetch_objects(arena, &chains[i % 2]);
-		add_chain(arena, &chains[(i + 1) % 2], totals);
+	chains[(first + 1) % 2].buckets = 0;
+	for (uint32_t home = first; home < end; home++) {
+		struct index_chain *chain = &chains[home % 2];
+
+		index_read_chain(arena, segment, home, chain);
+		if (chain->control & CONTROL_MOVED)
+			chain->buckets = 0;
+		fetch_objects(arena, chain);
+		add_chain(arena, &chains[(home + 1) % 2], totals);
 	}
-	add_chain(arena, &chains[(CHAINS_PER_SECTION - 1) % 2], totals);
+	add_chain(arena, &chains[(end + 1) % 2], totals);
+}
+
+/* False: it was an index segment no longer, or the section was revoked; nothing was added. */
+static bool add_section(struct cache_thread *thread, uint32_t segment, uint32_t first, struct totals *totals)
+{
+	const struct arena *arena = &thread->cache->arena;
+	struct totals added = *totals;
+	uint32_t end = arena->homes - first < HOMES_PER_SECTION ? arena->homes : first + HOMES_PER_SECTION;
+	bool is_index;
+
+	epoch_enter(&thread->reader);
+	is_index = segment_load(arena, segment).state == SEGMENT_INDEX;
+	if (is_index)
+		add_homes(arena, segment, first, end, &added);
+	if (!epoch_exit(&thread->reader) || !is_index)
+		return false;
+	*totals = added;
 	return true;
 }
 
 static void count_entries(struct cache_thread *thread, struct larder_stat *stat)
 {
-	struct index_walk walk = { 0 };
+	const struct arena *arena = &thread->cache->arena;
 	struct totals totals = { 0 };
-	bool more = true;
 
-	while (more) {
-		struct index_walk walk_before = walk;
-		struct totals totals_before = totals;
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		uint32_t home = 0;
 
-		epoch_enter(&thread->reader);
-		more = add_chains(&thread->cache->arena, &walk, &totals);
-		if (!epoch_exit(&thread->reader)) {
-			walk = walk_before;
-			totals = totals_before;
-			more = true;
-		}
+		while (home < arena->homes && segment_load(arena, segment).state == SEGMENT_INDEX)
+			if (add_section(thread, segment, home, &totals))
+				home += HOMES_PER_SECTION;
 	}
 	stat->entries = totals.entries;
 	stat->key_bytes = totals.key_bytes;
