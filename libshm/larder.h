@@ -105,7 +105,7 @@ struct larder_open_options {
  * Attaches to the larderd that listens at socket_path (NULL: $LARDER_SOCKET, else /run/larderd/socket).
  * Best called before the process has threads: with threads, registering for barriers takes some 10 ms once.
  * Return: 0; -ENOENT or -ECONNREFUSED: nobody listens there; -EACCES: larderd does not admit this user; -EPROTO: another
- * version or layout; -ETIMEDOUT; -EUSERS: larderd has as many clients as it may; -EMFILE or -ENOMEM: out of descriptors
+ * version or layout; -ETIMEDOUT; -EBUSY: larderd has as many clients as it may; -EMFILE or -ENOMEM: out of descriptors
  * or memory; -EINVAL or -ENAMETOOLONG: the options or the path cannot be.
  */
 int larder_open(const char *socket_path, const struct larder_open_options *options, larder **ret_cache);
