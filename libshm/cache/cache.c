@@ -77,7 +77,7 @@ int cache_thread_start(struct cache *cache, struct cache_thread *ret_thread)
 {
 	int line = take_line(cache);
 	atomic_u64 *high = &cache->control.page->thread_high;
-	uint64_t seen = load_relaxed(high);
+	uint64_t seen = load_acquire(high); /* A16 <- R16 */
 
 	if (line < 0)
 		return -EUSERS;

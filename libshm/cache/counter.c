@@ -11,7 +11,9 @@
  * while it is replaced counts as having come before.
  *
  * Adding in place writes into a segment, so it is done under a write pin; a condemned segment's counter is frozen and
- * replaced. (Freezing needs no pin: at worst a revoked thread sets one bit where nothing lives, after comparing 16 bytes.)
+ * replaced. Freezing needs no pin, only a look, between reading the words and changing them, whether the section was
+ * revoked. If not, the words were the counter's own, of which the version makes the pair unique; so the compare-and-swap can
+ * succeed later only where they still lie, if only as dead bytes.
  */
 #include <errno.h>
 
@@ -27,20 +29,23 @@ static struct pair counter_words(struct counter *counter)
 	return words;
 }
 
-bool counter_freeze(struct counter *counter, uint64_t expected, int64_t *ret_value, uint64_t *ret_version)
+enum freeze counter_freeze(const struct epoch_reader *reader, struct counter *counter, uint64_t expected,
+                           int64_t *ret_value, uint64_t *ret_version)
 {
 	for (;;) {
 		struct pair words = counter_words(counter);
 		struct pair frozen = words;
 
+		if (!epoch_valid(reader))
+			return FREEZE_REVOKED;
 		*ret_value = (int64_t)words.low;
 		*ret_version = words.high >> 1;
 		if (expected && *ret_version != expected)
-			return false;
+			return FREEZE_CHANGED;
 		frozen.high |= COUNTER_FROZEN;
 		/* R13 -> A13: also when it is frozen already: then this tells whether the two words belong together. */
 		if (pair_cas(counter, words, frozen))
-			return true;
+			return FREEZE_DONE;
 	}
 }
 

@@ -44,8 +44,10 @@ int counter_add(struct cache_thread *thread, const struct index_chain *chain, in
 
 /*
  * Stops a counter from changing in place, so that its value can be carried to a new object. With expected not 0, only when
- * that is its version. Return: whether it is frozen now; the words as they are either way.
+ * that is its version. The words are given back unless the section was revoked.
  */
-bool counter_freeze(struct counter *counter, uint64_t expected, int64_t *ret_value, uint64_t *ret_version);
+enum freeze { FREEZE_DONE, FREEZE_CHANGED, FREEZE_REVOKED };
+enum freeze counter_freeze(const struct epoch_reader *reader, struct counter *counter, uint64_t expected,
+                           int64_t *ret_value, uint64_t *ret_version);
 
 #endif

@@ -113,16 +113,25 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 
 /*
  * Reads the version (and a counter's number) of the object that shall be replaced or removed, so that neither can change
- * under the replacement. False: expected is not 0 and not the version.
+ * under the replacement. Return: 0; LARDER_CHANGED: expected is not 0 and not the version; ATTEMPT_AGAIN.
  */
-static bool carry_old(struct writer *writer, uint64_t expected)
+static int carry_old(struct writer *writer, uint64_t expected)
 {
 	struct object_view *old = &writer->chain.object;
 
-	if (old->counter)
-		return counter_freeze(old->counter, expected, &writer->old_number, &writer->old_version);
+	if (old->counter) {
+		switch (counter_freeze(&writer->thread->reader, old->counter, expected, &writer->old_number,
+		                       &writer->old_version)) {
+		case FREEZE_DONE:
+			return 0;
+		case FREEZE_CHANGED:
+			return LARDER_CHANGED;
+		case FREEZE_REVOKED:
+			return ATTEMPT_AGAIN;
+		}
+	}
 	writer->old_version = old->version;
-	return !expected || expected == old->version;
+	return !expected || expected == old->version ? 0 : LARDER_CHANGED;
 }
 
 /* ---- the operations ------------------------------------------------------------------------------------------------ */
@@ -199,7 +208,9 @@ static int write_incr(struct writer *writer)
 		if (result != -EBUSY)
 			return result;
 	}
-	carry_old(writer, 0);
+	result = carry_old(writer, 0);
+	if (result)
+		return result;
 	if (old->counter)
 		number = writer->old_number;
 	else if (!number_parse(old->value, old->value_size, &number))
@@ -234,10 +245,13 @@ static int write_delete(struct writer *writer)
 static int write_absent(struct writer *writer)
 {
 	const struct write_request *request = writer->request;
+	int result = 0;
 
 	writer->old_version = 0;
 	if (writer->chain.found >= 0)
-		carry_old(writer, 0);
+		result = carry_old(writer, 0);
+	if (result)
+		return result;
 	switch (request->operation) {
 	case WRITE_SET:
 	case WRITE_ADD:
@@ -252,6 +266,7 @@ static int write_absent(struct writer *writer)
 static int write_present(struct writer *writer)
 {
 	const struct write_request *request = writer->request;
+	int result;
 
 	if (request->operation == WRITE_ADD)
 		return LARDER_EXISTS;
@@ -259,8 +274,9 @@ static int write_present(struct writer *writer)
 		return write_incr(writer);
 	if (request->operation == WRITE_CAS && request->expected_version == 0)
 		return LARDER_CHANGED; /* no version is 0 */
-	if (!carry_old(writer, request->expected_version))
-		return LARDER_CHANGED;
+	result = carry_old(writer, request->expected_version);
+	if (result)
+		return result;
 	switch (request->operation) {
 	case WRITE_APPEND:
 		return write_append(writer);

@@ -12,16 +12,16 @@
 
 #include "base/platform.h"
 
-static uint32_t lines(const struct control *control)
-{
-	uint64_t high = load_acquire(&control->page->thread_high); /* A16 <- R16 */
-
-	return high < THREADS_MAX ? (uint32_t)high : THREADS_MAX;
-}
-
 static uint64_t read_word(atomic_u64 *word)
 {
 	return fetch_add_acq_rel(word, 0); /* A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7 */
+}
+
+static uint32_t lines(const struct control *control)
+{
+	uint64_t high = read_word(&control->page->thread_high); /* A16 <- R16 */
+
+	return high < THREADS_MAX ? (uint32_t)high : THREADS_MAX;
 }
 
 int grace_barrier(const struct arena *arena)

@@ -61,6 +61,10 @@ static uint64_t empty_sequence(uint64_t word)
 	return word >> SLOT_SEQUENCE_SHIFT & SEQUENCE_MASK;
 }
 
+/*
+ * What was removed is in the word because the sequence alone is not enough: a slow extend() that read a sealed slot must not
+ * take a slot emptied under the same sequence for it, and bring back an object that was deleted.
+ */
 static uint64_t empty_pack(uint64_t sequence, uint64_t removed_word)
 {
 	return sequence << SLOT_SEQUENCE_SHIFT | (removed_word & SLOT_OFFSET_MASK);
