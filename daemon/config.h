@@ -41,7 +41,7 @@ typedef char config_path[CONFIG_PATH_MAX];
 	X(socket_mode, config_number, MODE, "0666", 0, 0777, "", START, \
 	  "permission bits of the socket; larderd itself checks who calls") \
 	X(access, config_number, CHOICE, "shared-write", 0, 1, "shared-write read-only", START, \
-	  "shared-write: clients write into the arena; read-only: the kernel lets them only read it, and larderd writes for them") \
+	  "shared-write: clients write into the arena; read-only: they can only read it, larderd writes for them") \
 	X(allow_users, struct config_ids, USERS, "", 0, CONFIG_IDS_MAX, "", RUNNING, \
 	  "users to admit besides root and larderd's own, by name or number") \
 	X(allow_groups, struct config_ids, GROUPS, "", 0, CONFIG_IDS_MAX, "", RUNNING, \
@@ -50,7 +50,8 @@ typedef char config_path[CONFIG_PATH_MAX];
 	  "page size of the arena; auto: huge pages when they can be had") \
 	X(stall_ms, config_number, MILLISECONDS, "1000", 10, 3600000, "", RUNNING, \
 	  "how long a stopped thread may hold memory back") \
-	X(max_clients, config_number, COUNT, "1024", 1, 16384, "", RUNNING, "processes that may be attached at a time") \
+	X(max_clients, config_number, COUNT, "1024", 1, 16384, "", RUNNING, \
+	  "processes that may be attached at a time") \
 	X(log_level, config_number, CHOICE, "info", 0, 4, "error warning notice info debug", RUNNING, \
 	  "least urgent lines to log")
 

@@ -4,12 +4,12 @@
  *
  *	GREETING --HELLO--> KEEPING --supervisor has it--> ATTACHED --hang-up--> LEAVING
  *
- * A client is let in in this order: the supervisor keeps its descriptors, so that it survives this keeper; reclaim knows
- * its control page, so that memory it may read is not reused; then only it gets the descriptors.
+ * A client is let in in this order: the supervisor keeps its descriptors, so that it survives this keeper; reclaim
+ * knows its control page, so that memory it may read is not reused; then only it gets the descriptors.
  *
- * It is forgotten when its process is dead, of which a readable pidfd is the one proof. A hang-up is none: a forked child
- * may hold the socket of a dead process, and a living one may have closed it. Who hung up and lives has said that it
- * does not use the arena any more; it is believed once its control page says so too.
+ * It is forgotten when its process is dead, of which a readable pidfd is the one proof. A hang-up is none: a forked
+ * child may hold the socket of a dead process, and a living one may have closed it. Who hung up and lives has said
+ * that it does not use the arena any more; it is believed once its control page says so too.
  *
  * Nothing here waits for a client. A client that does not take its reply is not asked for its next request; one whose
  * write finds no memory is tried again for a while. What it can make us hold is one reply and one request.
@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,19 +26,22 @@
 
 #include "base/clock.h"
 #include "base/wire.h"
+#include "daemon/hello.h"
 #include "daemon/log.h"
 #include "daemon/message.h"
 #include "daemon/peer.h"
 #include "daemon/request.h"
 #include "epoch/grace.h"
 
-#define GREETING_MS 5000       /* for the HELLO of a client that connected */
-#define LEAVING_MS 100         /* between two looks at the control page of one that hung up */
-#define DEFER_MS 500           /* how long a write may wait for memory */
-#define DEFERRED_BYTES_MAX (UINT64_C(16) << 20) /* of all waiting writes together */
-#define REQUESTS_PER_TURN 16   /* then it is others' turn */
-#define STRANGERS_MAX 16       /* who may wait for their refusal at a time */
-#define GREETINGS_MAX 64       /* connections beside those that max_clients allows */
+#define GREETING_MS 5000     /* for the HELLO of a client that connected */
+#define LEAVING_MS 250       /* between two looks at the control page of one that hung up */
+#define DEFER_MS 500         /* how long a write may wait for memory */
+#define REQUESTS_PER_TURN 16 /* then it is others' turn */
+#define STRANGERS_MAX 16     /* who may wait for their refusal at a time */
+#define GREETINGS_MAX 64     /* connections beside those that max_clients allows */
+#define DEPOSITS_MAX 16      /* unanswered ones: so few that the answers always have room in the socket */
+
+#define DEFERRED_BYTES_MAX (UINT64_C(16) << 20) /* of all writes together that wait for memory */
 
 enum state { GREETING, KEEPING, ATTACHED, LEAVING };
 
@@ -52,16 +56,18 @@ struct deferred {
 
 struct connection {
 	LIST_ENTRY(connection) all;
-	LIST_ENTRY(connection) waiting; /* in keeper->deferred, while deferred is not NULL */
+	TAILQ_ENTRY(connection) waiting; /* in keeper->undeposited or keeper->deferred */
 	struct keeper *keeper;
 	enum state state;
 	bool stranger;
-	uint64_t id; /* 0: none yet */
+	bool undeposited; /* the supervisor has not been asked yet */
+	uint64_t id;      /* 0: none yet */
 	struct peer peer;
 	int socket, control_fd, pidfd; /* -1: none */
 	struct control control;        /* in use from KEEPING on */
 	struct event readable, writable, death, timer;
 	struct wire_reply reply; /* the one that did not go out, while writable is pending */
+	struct debt *debt;       /* note of the request in hand; NULL: none */
 	struct deferred *deferred;
 };
 
@@ -78,7 +84,7 @@ static void drop_deferred(struct connection *connection)
 {
 	if (!connection->deferred)
 		return;
-	LIST_REMOVE(connection, waiting);
+	TAILQ_REMOVE(&connection->keeper->deferred, connection, waiting);
 	connection->keeper->deferred_bytes -= connection->deferred->bytes;
 	free(connection->deferred);
 	connection->deferred = NULL;
@@ -87,6 +93,11 @@ static void drop_deferred(struct connection *connection)
 static void close_socket(struct connection *connection)
 {
 	drop_deferred(connection);
+	if (connection->undeposited)
+		TAILQ_REMOVE(&connection->keeper->undeposited, connection, waiting);
+	connection->undeposited = false;
+	debt_settle(connection->debt);
+	connection->debt = NULL;
 	event_del(&connection->readable);
 	event_del(&connection->writable);
 	if (connection->socket >= 0)
@@ -183,8 +194,11 @@ static bool send_reply(struct connection *connection)
 {
 	int result = message_send(connection->socket, &connection->reply, sizeof connection->reply, NULL, 0);
 
-	if (result == 0)
+	if (result == 0) {
+		debt_settle(connection->debt);
+		connection->debt = NULL;
 		return true;
+	}
 	if (result == -EAGAIN) {
 		event_del(&connection->readable);
 		event_add(&connection->writable, NULL);
@@ -226,24 +240,24 @@ static bool defer(struct connection *connection, uint64_t request_id, const stru
 	deferred = malloc(bytes);
 	if (!deferred)
 		return false;
-	*deferred = (struct deferred){ .request = *request,
-		                       .request_id = request_id,
-		                       .until_ms = monotonic_ms() + DEFER_MS,
-		                       .bytes = bytes };
+	*deferred = (struct deferred){
+		.request = *request, .request_id = request_id, .until_ms = monotonic_ms() + DEFER_MS, .bytes = bytes
+	};
 	memcpy(deferred->data, request->key, request->key_size);
 	memcpy(deferred->data + request->key_size, request->value, request->value_size);
 	deferred->request.key = deferred->data;
 	deferred->request.value = deferred->data + request->key_size;
 	keeper->deferred_bytes += bytes;
 	connection->deferred = deferred;
-	LIST_INSERT_HEAD(&keeper->deferred, connection, waiting);
+	TAILQ_INSERT_TAIL(&keeper->deferred, connection, waiting);
 	event_del(&connection->readable); /* requests are answered in order */
+	keeper_return_soon(keeper);
 	return true;
 }
 
 void connection_retry_deferred(struct keeper *keeper)
 {
-	struct connection *connection = LIST_FIRST(&keeper->deferred), *next;
+	struct connection *connection = TAILQ_FIRST(&keeper->deferred), *next;
 	uint64_t now_ms = monotonic_ms();
 
 	for (; connection; connection = next) {
@@ -252,13 +266,26 @@ void connection_retry_deferred(struct keeper *keeper)
 		struct write_result done = { 0 };
 		int result = cache_write(&keeper->thread, &deferred->request, &done);
 
-		next = LIST_NEXT(connection, waiting);
+		next = TAILQ_NEXT(connection, waiting);
 		if (result == -EAGAIN && now_ms < deferred->until_ms)
 			continue;
 		drop_deferred(connection);
 		if (answer(connection, request_id, result, &done))
 			event_add(&connection->readable, NULL);
 	}
+}
+
+/*
+ * Notes that the next request, which is still in the socket, will be owed a reply. In this order nothing is lost when
+ * this process is killed: at worst the next keeper gives a request two answers, of which clients take the first.
+ */
+static void note_request(struct connection *connection)
+{
+	struct wire_request head;
+	const size_t size = offsetof(struct wire_request, id) + sizeof head.id;
+
+	if (message_peek(connection->socket, &head, size) == (ssize_t)size)
+		connection->debt = debt_incur(connection->keeper->debts, connection->id, head.id);
 }
 
 /* Does one request. False: the connection is gone, or has to wait. */
@@ -311,46 +338,17 @@ static void send_welcome(struct connection *connection, int result, const char *
 	connection->control_fd = -1;
 	connection->state = ATTACHED;
 	log_debug("client %" PRIu64 " is process %d of user %u", connection->id, (int)connection->peer.pid,
-	         (unsigned int)connection->peer.uid);
+	          (unsigned int)connection->peer.uid);
 	if (sent)
 		hang_up(connection);
 	else
 		event_add(&connection->readable, NULL);
 }
 
-/* What is wrong with the HELLO of an admitted peer, as a result and a sentence. */
-static int check_hello(const struct keeper *keeper, const void *message, size_t size, struct fault *fault)
-{
-	struct wire_hello hello;
-
-	if (size >= 2 * sizeof(uint32_t)) {
-		memcpy(&hello, message, 2 * sizeof(uint32_t));
-		if (hello.type == WIRE_HELLO && hello.protocol != WIRE_PROTOCOL)
-			return fault_set(fault, -EPROTO, "this larderd speaks protocol %d, the client %" PRIu32 "; use the same "
-			                 "version of larder on both sides", WIRE_PROTOCOL, hello.protocol);
-	}
-	if (size != sizeof hello)
-		return fault_set(fault, -EPROTO, "this is larderd, which expects a HELLO of larder's protocol %d here",
-		                 WIRE_PROTOCOL);
-	memcpy(&hello, message, sizeof hello);
-	if (hello.type != WIRE_HELLO)
-		return fault_set(fault, -EPROTO, "this is larderd, which expects a HELLO of larder's protocol %d here",
-		                 WIRE_PROTOCOL);
-	if (hello.layout_stamp != layout_stamp())
-		return fault_set(fault, -EPROTO, "the client lays shared memory out differently (stamp %016" PRIx64 ", here "
-		                 "%016" PRIx64 "); use the same version of larder on both sides", hello.layout_stamp,
-		                 layout_stamp());
-	if (keeper->attached_count >= keeper->config.max_clients)
-		return fault_set(fault, -EBUSY, "%" PRIu64 " clients are attached and max_clients allows no more",
-		                 keeper->config.max_clients);
-	return 0;
-}
-
-/* Gives a client its number, control page and watch, and asks the supervisor to keep them. */
+/* Gives a client its number, control page and watch. */
 static int prepare(struct connection *connection, int offered_pidfd, struct fault *fault)
 {
 	struct keeper *keeper = connection->keeper;
-	struct vault_message message = { .kind = VAULT_KEEP };
 	int result = peer_pidfd(connection->socket, &connection->peer, offered_pidfd, fault);
 
 	if (result < 0)
@@ -361,7 +359,8 @@ static int prepare(struct connection *connection, int offered_pidfd, struct faul
 	if (connection->control_fd < 0)
 		return fault_set(fault, connection->control_fd, "larderd cannot make a control page: %s",
 		                 strerror(-connection->control_fd));
-	result = control_map(connection->control_fd, keeper->cache.arena.segment_count, false, &connection->control, fault);
+	result = control_map(connection->control_fd, keeper->cache.arena.segment_count, false, &connection->control,
+	                     fault);
 	if (result)
 		return result;
 	result = reclaim_add_client(keeper->reclaim, &connection->control);
@@ -369,11 +368,6 @@ static int prepare(struct connection *connection, int offered_pidfd, struct faul
 		control_unmap(&connection->control);
 		return fault_set(fault, result, "larderd cannot add a client: %s", strerror(-result));
 	}
-	message.id = keeper->next_id;
-	result = message_send(keeper->supervisor_fd, &message, sizeof message,
-	                      (int[]){ connection->socket, connection->control_fd, connection->pidfd }, VAULT_FDS);
-	if (result)
-		return fault_set(fault, result, "larderd is too busy to take a client: %s", strerror(-result));
 	connection->id = keeper->next_id++;
 	keeper->attached_count++;
 	connection->state = KEEPING;
@@ -381,6 +375,30 @@ static int prepare(struct connection *connection, int offered_pidfd, struct faul
 	event_del(&connection->timer);
 	event_del(&connection->readable);
 	return 0;
+}
+
+/* Asks the supervisor to keep a client's descriptors. False: not now. */
+static bool deposit(struct connection *connection)
+{
+	struct keeper *keeper = connection->keeper;
+	struct vault_message message = { .kind = VAULT_KEEP, .id = connection->id };
+	int fds[VAULT_FDS] = { connection->socket, connection->control_fd, connection->pidfd };
+
+	if (keeper->deposits == DEPOSITS_MAX ||
+	    message_send(keeper->supervisor_fd, &message, sizeof message, fds, VAULT_FDS) != 0)
+		return false;
+	keeper->deposits++;
+	return true;
+}
+
+void connection_deposit_more(struct keeper *keeper)
+{
+	struct connection *connection;
+
+	while ((connection = TAILQ_FIRST(&keeper->undeposited)) && deposit(connection)) {
+		TAILQ_REMOVE(&keeper->undeposited, connection, waiting);
+		connection->undeposited = false;
+	}
 }
 
 static void greet(struct connection *connection, size_t size, int offered_pidfd)
@@ -391,23 +409,37 @@ static void greet(struct connection *connection, size_t size, int offered_pidfd)
 
 	/* Nothing that a stranger says is looked at. */
 	if (connection->stranger)
-		result = fault_set(&fault, -EACCES, "user %u is not admitted; add it to allow_users, or a group of its to "
-		                   "allow_groups, in larderd's configuration", (unsigned int)connection->peer.uid);
+		result = fault_set(&fault, -EACCES,
+		                   "user %u is not admitted; add it to allow_users, or a group of its to "
+		                   "allow_groups, in larderd's configuration",
+		                   (unsigned int)connection->peer.uid);
+	else if (keeper->attached_count >= keeper->config.max_clients)
+		result = fault_set(&fault, -EBUSY, "%" PRIu64 " clients are attached and max_clients allows no more",
+		                   keeper->config.max_clients);
 	else
-		result = check_hello(keeper, keeper->message, size, &fault);
+		result = hello_check(keeper->message, size, &fault);
 	if (result == 0)
 		result = prepare(connection, offered_pidfd, &fault);
-	if (result)
+	if (result) {
 		send_welcome(connection, result, fault.text);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&keeper->undeposited, connection, waiting);
+	connection->undeposited = true;
+	connection_deposit_more(keeper);
+	if (connection->undeposited)
+		keeper_return_soon(keeper);
 }
 
 void connection_kept(struct keeper *keeper, uint64_t id, int result)
 {
 	struct connection *connection;
 
-	LIST_FOREACH(connection, &keeper->connections, all)
-		if (connection->id == id)
-			break;
+	keeper->deposits--;
+	connection_deposit_more(keeper);
+	connection = LIST_FIRST(&keeper->connections);
+	while (connection && connection->id != id)
+		connection = LIST_NEXT(connection, all);
 	/* It may have died meanwhile. */
 	if (connection && connection->state == KEEPING)
 		send_welcome(connection, result, result ? "larderd has no place for one more client" : "");
@@ -422,8 +454,11 @@ static void on_readable(evutil_socket_t fd, short events, void *context)
 	(void)events;
 	for (int i = 0; i < REQUESTS_PER_TURN && more; i++) {
 		int fds[MESSAGE_FDS_MAX], count = 0;
-		ssize_t size = message_receive(fd, keeper->message, REQUEST_MESSAGE_MAX, fds, &count);
+		ssize_t size;
 
+		if (connection->state == ATTACHED)
+			note_request(connection);
+		size = message_receive(fd, keeper->message, REQUEST_MESSAGE_MAX, fds, &count);
 		if (size == -EAGAIN)
 			return;
 		more = false;
@@ -445,7 +480,9 @@ static struct connection *create(struct keeper *keeper, int socket, enum state s
 
 	if (!connection)
 		return NULL;
-	*connection = (struct connection){ .keeper = keeper, .state = state, .socket = socket, .control_fd = -1, .pidfd = -1 };
+	*connection = (struct connection){
+		.keeper = keeper, .state = state, .socket = socket, .control_fd = -1, .pidfd = -1
+	};
 	event_assign(&connection->readable, keeper->loop, socket, EV_READ | EV_PERSIST, on_readable, connection);
 	event_assign(&connection->writable, keeper->loop, socket, EV_WRITE, on_writable, connection);
 	evtimer_assign(&connection->timer, keeper->loop, on_timer, connection);
@@ -460,8 +497,9 @@ void connection_accept(struct keeper *keeper, int socket)
 	struct peer peer;
 	bool stranger = peer_of(socket, &peer) != 0 || !peer_admitted(socket, &peer, &keeper->config);
 
-	if (stranger ? keeper->stranger_count >= STRANGERS_MAX
-	             : keeper->connection_count - keeper->stranger_count >= keeper->config.max_clients + GREETINGS_MAX) {
+	if (stranger
+	            ? keeper->stranger_count >= STRANGERS_MAX
+	            : keeper->connection_count - keeper->stranger_count >= keeper->config.max_clients + GREETINGS_MAX) {
 		log_provoked(LOG_WARNING, "too many connections at a time");
 		close(socket);
 		return;
@@ -488,6 +526,7 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 		return -ENOMEM;
 	connection->id = client->id;
 	connection->pidfd = client->fds[VAULT_PIDFD];
+	connection->debt = debt_find(keeper->debts, connection->id);
 	keeper->attached_count++;
 	result = control_map(client->fds[VAULT_CONTROL], keeper->cache.arena.segment_count, false, &connection->control,
 	                     &fault);
@@ -498,11 +537,9 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 	close(client->fds[VAULT_CONTROL]);
 	event_assign(&connection->death, keeper->loop, connection->pidfd, EV_READ | EV_PERSIST, on_death, connection);
 	event_add(&connection->death, NULL);
-	if (connection->socket < 0) {
-		hang_up(connection);
-		return 0;
-	}
 	peer_of(connection->socket, &connection->peer);
 	event_add(&connection->readable, NULL);
+	if (connection->debt)
+		answer(connection, load_relaxed(&connection->debt->request_id), -EIO, NULL);
 	return 0;
 }

@@ -9,11 +9,17 @@
 /* Takes charge of a socket that was just accepted. */
 void connection_accept(struct keeper *keeper, int socket);
 
-/* Goes on with a client of an earlier keeper. Return: 0, -errno: this keeper must not run, for it would not know a client. */
+/*
+ * Goes on with a client of an earlier keeper. Return: 0, -errno: this keeper must not run, for it would not know a
+ * client.
+ */
 int connection_resume(struct keeper *keeper, const struct vault_client *client);
 
 /* The supervisor's answer to VAULT_KEEP. */
 void connection_kept(struct keeper *keeper, uint64_t id, int result);
+
+/* Gives the supervisor descriptors that it had no room for before. */
+void connection_deposit_more(struct keeper *keeper);
 
 /* Tries the writes again that wait for memory. */
 void connection_retry_deferred(struct keeper *keeper);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An adopted arena has clients that go on using it at this very moment. Their epochs and pins are in their control pages;
- * to adopt the arena without knowing each of these pages would be to reuse memory under somebody's eyes. The store
- * may lack descriptors (it has a limit, and its messages can be lost), so it cannot be believed to be complete. The roster
- * says what complete is: a page of ids in a memfd of its own. A client is in the store before it is on the roster, on the
- * roster before it gets the arena, and off the roster before it leaves the store. So whoever is on the roster has to be
- * found in the store, and whoever is not on it does not use the arena.
+ * An adopted arena has clients that go on using it at this very moment. Their epochs and pins are in their control
+ * pages; to adopt the arena without knowing each of these pages would be to reuse memory under somebody's eyes. The
+ * store may lack descriptors (it has a limit, and its messages can be lost), so it cannot be believed to be complete.
+ * The roster says what complete is: a page of ids in a memfd of its own. A client is in the store before it is on the
+ * roster, on the roster before it gets the arena, and off the roster before it leaves the store. So whoever is on the
+ * roster has to be found in the store, and whoever is not on it does not use the arena.
  */
 #include "daemon/fdstore.h"
 
@@ -33,7 +33,7 @@ struct roster {
 	atomic_u64 ids[ROSTER_MAX]; /* 0: free */
 };
 
-/* ---- the roster ---------------------------------------------------------------------------------------------------- */
+/* ---- the roster -------------------------------------------------------------------------------------------------- */
 
 static int map_roster(int fd, struct roster **ret_roster)
 {
@@ -45,7 +45,8 @@ static int map_roster(int fd, struct roster **ret_roster)
 	base = mmap(NULL, sizeof(struct roster), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	madvise(base, sizeof(struct roster), MADV_DONTFORK); /* the keeper, which strangers talk to, has no business here */
+	/* The keeper, which strangers talk to, has no business here. */
+	madvise(base, sizeof(struct roster), MADV_DONTFORK);
 	*ret_roster = base;
 	return 0;
 }
@@ -59,7 +60,7 @@ static int roster_find(const struct roster *roster, uint64_t id)
 	return -1;
 }
 
-/* ---- what was handed over ------------------------------------------------------------------------------------------- */
+/* ---- what was handed over ---------------------------------------------------------------------------------------- */
 
 /* The three descriptors of a client have one name; what each of them is shows by itself. */
 static enum vault_fd kind_of(int fd)
@@ -92,12 +93,13 @@ static void take(void *context, const char *name, int fd)
 {
 	struct handover *handover = context;
 	uint64_t id;
-	int *place = strcmp(name, "arena") == 0 ? &handover->arena :
-	             strcmp(name, "wake") == 0 ? &handover->wake :
-	             strcmp(name, "roster") == 0 ? &handover->roster : &handover->listener;
+	int *place = strcmp(name, "arena") == 0    ? &handover->arena
+	             : strcmp(name, "wake") == 0   ? &handover->wake
+	             : strcmp(name, "roster") == 0 ? &handover->roster
+	                                           : &handover->listener;
 
-	if (sscanf(name, "client-%" SCNu64, &id) == 1 && id != 0) {
-		if (take_client(&handover->clients, id, fd))
+	if (strncmp(name, "client-", 7) == 0) {
+		if (sscanf(name + 7, "%" SCNu64, &id) != 1 || id == 0 || take_client(&handover->clients, id, fd))
 			close(fd);
 		return;
 	}
@@ -128,7 +130,7 @@ void fdstore_discard(struct handover *handover)
 	vault_free(&handover->clients);
 }
 
-/* ---- adoption ------------------------------------------------------------------------------------------------------- */
+/* ---- adoption ---------------------------------------------------------------------------------------------------- */
 
 static int check_arena(const struct handover *handover, const struct config *config, const struct arena *arena,
                        struct fault *fault)
@@ -142,11 +144,20 @@ static int check_arena(const struct handover *handover, const struct config *con
 	if (config->access != LARDER_SHARED_WRITE || arena->header->access != LARDER_SHARED_WRITE)
 		return fault_set(fault, -EINVAL, "the configuration has another access now");
 	if (arena->header->plain_epochs && platform_barrier() != 0)
-		return fault_set(fault, -EINVAL, "its readers rely on membarrier(2), which larderd may not use any more");
+		return fault_set(fault, -EINVAL,
+		                 "its readers rely on membarrier(2), which larderd may not use any more");
 	return 0;
 }
 
-/* Everybody on the roster must be there with what the keeper needs; the socket may have gone. Others are dropped. */
+static bool complete(const struct vault_client *client)
+{
+	for (int i = 0; i < VAULT_FDS; i++)
+		if (client->fds[i] < 0)
+			return false;
+	return true;
+}
+
+/* Everybody on the roster must be there with all that belongs to a client. Others are dropped. */
 static int check_clients(struct vault *clients, const struct roster *roster, struct fault *fault)
 {
 	for (uint32_t i = clients->count; i-- > 0;)
@@ -156,16 +167,18 @@ static int check_clients(struct vault *clients, const struct roster *roster, str
 		uint64_t id = load_relaxed(&roster->ids[i]);
 		const struct vault_client *client = id ? vault_find(clients, id) : NULL;
 
-		if (id && (!client || client->fds[VAULT_CONTROL] < 0 || client->fds[VAULT_PIDFD] < 0))
-			return fault_set(fault, -EINVAL, "client %" PRIu64 " is missing in the descriptor store; "
-			                 "FileDescriptorStoreMax= may be too small", id);
+		if (id && (!client || !complete(client)))
+			return fault_set(fault, -EINVAL,
+			                 "client %" PRIu64 " is missing in the descriptor store; "
+			                 "FileDescriptorStoreMax= may be too small",
+			                 id);
 	}
 	clients->next_id = load_relaxed(&roster->next_id);
 	return 0;
 }
 
 int fdstore_adopt(struct handover *handover, const struct config *config, struct holding *ret_holding,
-                struct vault *ret_vault, struct fdstore *ret_store, struct fault *fault)
+                  struct vault *ret_vault, struct fdstore *ret_store, struct fault *fault)
 {
 	struct fdstore store = { .roster_fd = handover->roster };
 	struct holding holding = { .arena_fd = handover->arena, .wake_fd = handover->wake };
@@ -197,7 +210,7 @@ int fdstore_adopt(struct handover *handover, const struct config *config, struct
 	return 0;
 }
 
-/* ---- keeping ------------------------------------------------------------------------------------------------------- */
+/* ---- keeping ----------------------------------------------------------------------------------------------------- */
 
 struct store_name {
 	char text[32];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service manager's descriptor store: where arena and clients outlive larderd itself. Everything in the vault is kept
- * there, too, and a larderd that is started anew goes on with it.
+ * The service manager's descriptor store: where arena and clients outlive larderd itself. Everything in the vault is
+ * kept there, too, and a larderd that is started anew goes on with it.
  */
 #ifndef LARDER_DAEMON_FDSTORE_H
 #define LARDER_DAEMON_FDSTORE_H
@@ -25,9 +25,9 @@ struct fdstore {
 
 /* What the service manager handed over at the start. */
 struct handover {
-	int listener;             /* of a .socket unit; -1: none */
-	int arena, wake, roster;  /* of the store; -1: none */
-	struct vault clients;     /* of the store; some may lack descriptors */
+	int listener;            /* of a .socket unit; -1: none */
+	int arena, wake, roster; /* of the store; -1: none */
+	struct vault clients;    /* of the store; some may lack descriptors */
 };
 
 /* Takes the descriptors that the environment tells of. */
@@ -37,12 +37,12 @@ void fdstore_receive(struct handover *ret_handover);
 void fdstore_discard(struct handover *handover);
 
 /*
- * Goes on with what an earlier larderd left. All or nothing: an arena may only be adopted together with every client that
- * uses it. On 0 holding, vault and store are filled from the handover, which gives them up.
+ * Goes on with what an earlier larderd left. All or nothing: an arena may only be adopted together with every client
+ * that uses it. On 0 holding, vault and store are filled from the handover, which gives them up.
  * Return: 0; -ENOENT: nothing was left; -EINVAL: it cannot be used, and the fault says why.
  */
 int fdstore_adopt(struct handover *handover, const struct config *config, struct holding *ret_holding,
-                struct vault *ret_vault, struct fdstore *ret_store, struct fault *fault);
+                  struct vault *ret_vault, struct fdstore *ret_store, struct fault *fault);
 
 /* Begins to keep a new arena in the store, where there is one. In read-only mode nobody could ever map it again. */
 void fdstore_begin(struct fdstore *ret_store, const struct config *config, const struct holding *holding);

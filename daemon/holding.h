@@ -17,8 +17,9 @@ struct holding {
 };
 
 /*
- * Makes a new arena as configured and seals it: in read-only mode so that nobody, not even root, can map it writable any
- * more. Return: 0 or -errno.
+ * Makes a new arena as configured and seals it: in read-only mode so that nobody, not even root, can map it writable
+ * any more.
+ * Return: 0 or -errno.
  */
 int holding_create(const struct config *config, struct holding *ret_holding, struct fault *fault);
 

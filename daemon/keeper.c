@@ -19,7 +19,7 @@
 
 #define ACCEPTS_PER_TURN 16
 #define ACCEPT_PAUSE_MS 100 /* when the host has no descriptors left */
-#define RETRY_MS 5          /* between two tries of writes that wait for memory */
+#define RETRY_MS 5          /* between two tries of what waits for memory, or for the supervisor */
 #define WAKE_MS 1           /* clients can wake us at will; more often than this is of no use */
 
 static struct timeval delay_of(uint32_t milliseconds)
@@ -35,6 +35,26 @@ void keeper_fail(struct keeper *keeper)
 
 /* ---- house-keeping ----------------------------------------------------------------------------------------------- */
 
+static void plan_tick(struct keeper *keeper, uint64_t in_ms)
+{
+	const struct timeval delay = delay_of((uint32_t)in_ms);
+
+	keeper->tick_ms = monotonic_ms() + in_ms;
+	evtimer_add(&keeper->tick, &delay);
+}
+
+/* Never puts the tick off. */
+static void plan_earlier_tick(struct keeper *keeper, uint64_t in_ms)
+{
+	if (monotonic_ms() + in_ms < keeper->tick_ms)
+		plan_tick(keeper, in_ms);
+}
+
+void keeper_return_soon(struct keeper *keeper)
+{
+	plan_earlier_tick(keeper, RETRY_MS);
+}
+
 static uint32_t run_reclaim(struct keeper *keeper)
 {
 	uint32_t next_ms = reclaim_run(keeper->reclaim);
@@ -46,21 +66,20 @@ static uint32_t run_reclaim(struct keeper *keeper)
 void keeper_make_room(struct keeper *keeper)
 {
 	if (monotonic_ms() - keeper->kept_house_ms >= WAKE_MS)
-		run_reclaim(keeper);
+		plan_earlier_tick(keeper, run_reclaim(keeper));
 }
 
 static void on_tick(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
 	uint32_t next_ms = run_reclaim(keeper);
-	struct timeval delay;
 
 	(void)fd, (void)events;
+	plan_tick(keeper, next_ms);
 	connection_retry_deferred(keeper);
-	if (!LIST_EMPTY(&keeper->deferred) && next_ms > RETRY_MS)
-		next_ms = RETRY_MS;
-	delay = delay_of(next_ms);
-	evtimer_add(&keeper->tick, &delay);
+	connection_deposit_more(keeper);
+	if (!TAILQ_EMPTY(&keeper->deferred) || !TAILQ_EMPTY(&keeper->undeposited))
+		keeper_return_soon(keeper);
 	event_add(&keeper->wake, NULL);
 }
 
@@ -68,7 +87,6 @@ static void on_wake(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
 	uint64_t count;
-	const struct timeval soon = delay_of(WAKE_MS);
 
 	(void)events;
 	if (read(fd, &count, sizeof count) < 0)
@@ -78,7 +96,7 @@ static void on_wake(evutil_socket_t fd, short events, void *context)
 		return;
 	}
 	event_del(&keeper->wake); /* until the tick */
-	evtimer_add(&keeper->tick, &soon);
+	plan_earlier_tick(keeper, WAKE_MS);
 }
 
 /* ---- the outside ------------------------------------------------------------------------------------------------- */
@@ -158,8 +176,9 @@ static void on_signal(evutil_socket_t fd, short events, void *context)
 
 static int watch(struct keeper *keeper, struct event *event, int fd, event_callback_fn callback)
 {
-	return event_assign(event, keeper->loop, fd, EV_READ | EV_PERSIST, callback, keeper) || event_add(event, NULL) ?
-	       -ENOMEM : 0;
+	return event_assign(event, keeper->loop, fd, EV_READ | EV_PERSIST, callback, keeper) || event_add(event, NULL)
+	               ? -ENOMEM
+	               : 0;
 }
 
 static int open_loop(struct keeper *keeper)
@@ -214,8 +233,8 @@ static int resume_clients(struct keeper *keeper, const struct vault *vault, stru
 		int result = connection_resume(keeper, &vault->clients[i]);
 
 		if (result)
-			return fault_set(fault, result, "cannot go on with client %" PRIu64 ": %s", vault->clients[i].id,
-			                 strerror(-result));
+			return fault_set(fault, result, "cannot go on with client %" PRIu64 ": %s",
+			                 vault->clients[i].id, strerror(-result));
 	}
 	return 0;
 }
@@ -224,6 +243,7 @@ int keeper_run(const struct keeper_start *start)
 {
 	struct vault_message ready = { .kind = VAULT_READY };
 	struct keeper keeper = { .config = *start->config,
+		                 .debts = start->debts,
 		                 .arena_fd = start->arena_fd,
 		                 .wake_fd = start->wake_fd,
 		                 .listener_fd = start->listener_fd,
@@ -234,7 +254,8 @@ int keeper_run(const struct keeper_start *start)
 	log_open("larderd: keeper");
 	prctl(PR_SET_NAME, "larderd: keeper");
 	LIST_INIT(&keeper.connections);
-	LIST_INIT(&keeper.deferred);
+	TAILQ_INIT(&keeper.deferred);
+	TAILQ_INIT(&keeper.undeposited);
 	result = open_loop(&keeper);
 	if (result == 0)
 		result = open_cache(&keeper, start->arena, &fault);

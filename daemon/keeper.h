@@ -11,6 +11,7 @@
 
 #include "cache/cache.h"
 #include "daemon/config.h"
+#include "daemon/debt.h"
 #include "daemon/reclaim.h"
 #include "daemon/vault.h"
 
@@ -19,6 +20,7 @@ struct keeper_start {
 	const struct arena *arena; /* mapped writable before it was sealed */
 	const struct config *config;
 	const struct vault *vault; /* clients of an earlier keeper */
+	struct debt *debts;        /* and what it owed them */
 	int arena_fd;
 	int wake_fd;
 	int listener_fd;
@@ -28,9 +30,10 @@ struct keeper_start {
 /* Runs until told to end. Return: the exit status of the process. */
 int keeper_run(const struct keeper_start *start);
 
-/* ---- shared with connection.c -------------------------------------------------------------------------------------- */
+/* ---- shared with connection.c ------------------------------------------------------------------------------------ */
 
 LIST_HEAD(connection_list, connection);
+TAILQ_HEAD(connection_queue, connection);
 
 struct keeper {
 	struct event_base *loop;
@@ -45,12 +48,16 @@ struct keeper {
 	int signal_fd;
 	struct event listener, supervisor, signal, wake, tick, pause;
 	uint64_t kept_house_ms; /* when reclaim ran last */
+	uint64_t tick_ms;       /* when tick is due */
 	bool failed;            /* the loop ended because of an error */
 
 	struct connection_list connections;
-	struct connection_list deferred; /* those whose write waits for memory */
+	struct connection_queue deferred;    /* those whose write waits for memory */
+	struct connection_queue undeposited; /* those whose descriptors the supervisor has not been given yet */
+	struct debt *debts;
 	uint64_t next_id;
 	uint64_t deferred_bytes;
+	uint32_t deposits; /* VAULT_KEEP messages that have not been answered */
 	uint32_t connection_count;
 	uint32_t attached_count; /* of them, those that have the arena or are about to */
 	uint32_t stranger_count; /* of them, those that will be refused */
@@ -60,6 +67,9 @@ struct keeper {
 
 /* Runs reclaim now, unless it just did: what clients can ask for at will must not eat a processor. */
 void keeper_make_room(struct keeper *keeper);
+
+/* Comes back soon to what waits in deferred and undeposited. */
+void keeper_return_soon(struct keeper *keeper);
 
 /* Ends the loop after an error that the next keeper may not meet. */
 void keeper_fail(struct keeper *keeper);

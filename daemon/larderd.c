@@ -20,7 +20,15 @@
 
 enum action { RUN, CHECK, DUMP };
 
-enum option_value { OPTION_CONFIG = 1, OPTION_CHECK, OPTION_DUMP, OPTION_READY_FD, OPTION_VERSION, OPTION_HELP, OPTION_KEY };
+enum option_value {
+	OPTION_CONFIG = 1,
+	OPTION_CHECK,
+	OPTION_DUMP,
+	OPTION_READY_FD,
+	OPTION_VERSION,
+	OPTION_HELP,
+	OPTION_KEY
+};
 
 struct override {
 	const char *key, *value;
@@ -35,12 +43,9 @@ struct invocation {
 };
 
 static const struct option own_options[] = {
-	{ "config", required_argument, NULL, OPTION_CONFIG },
-	{ "check-config", no_argument, NULL, OPTION_CHECK },
-	{ "dump-config", no_argument, NULL, OPTION_DUMP },
-	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
-	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "config", required_argument, NULL, OPTION_CONFIG }, { "check-config", no_argument, NULL, OPTION_CHECK },
+	{ "dump-config", no_argument, NULL, OPTION_DUMP },    { "ready-fd", required_argument, NULL, OPTION_READY_FD },
+	{ "version", no_argument, NULL, OPTION_VERSION },     { "help", no_argument, NULL, OPTION_HELP },
 };
 
 #define OWN_OPTIONS (sizeof own_options / sizeof own_options[0])
@@ -64,7 +69,8 @@ static void print_help(void)
 	puts("Usage: larderd [OPTION]...\n"
 	     "Keeps a cache in shared memory for the processes of this host.\n"
 	     "\n"
-	     "  --config FILE\n      read the configuration from FILE (default: " CONFIG_DEFAULT_FILE ", if it exists)\n"
+	     "  --config FILE\n      read the configuration from FILE (default: " CONFIG_DEFAULT_FILE
+	     ", if it exists)\n"
 	     "  --check-config\n      check the configuration and end\n"
 	     "  --dump-config\n      print the configuration in force as a file and end\n"
 	     "  --ready-fd N\n      write a newline to descriptor N, and close it, once clients are served\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two larderds must not serve one path, and a socket left behind must not keep the next one from starting. The existence
- * of the socket file tells nothing of that, so a lock does: an flock of a file beside it, which the kernel gives up
- * when its holder dies. Whoever has the lock may replace the socket.
+ * Two larderds must not serve one path, and a socket left behind must not keep the next one from starting. The
+ * existence of the socket file tells nothing of that, so a lock does: an flock of a file beside it, which the kernel
+ * gives up when its holder dies. Whoever has the lock may replace the socket.
  */
 #include "daemon/listener.h"
 
@@ -49,12 +49,15 @@ static int take_lock(const char *path, struct fault *fault)
 		int result;
 
 		if (fd < 0)
-			return fault_set(fault, -errno, "cannot make %s: %s; the folder must exist and larderd's user must be "
-			                 "able to write there", lock.text, strerror(errno));
+			return fault_set(fault, -errno,
+			                 "cannot make %s: %s; the folder must exist and larderd's user must be "
+			                 "able to write there",
+			                 lock.text, strerror(errno));
 		if (flock(fd, LOCK_EX | LOCK_NB)) {
 			result = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
 			close(fd);
-			return fault_set(fault, result, "another larderd serves %s; stop it, or choose another socket", path);
+			return fault_set(fault, result, "another larderd serves %s; stop it, or choose another socket",
+			                 path);
 		}
 		if (still_there(fd, lock.text))
 			return fd;
@@ -82,9 +85,11 @@ static int clear_path(const struct sockaddr_un *address, struct fault *fault)
 	if (lstat(path, &file))
 		return errno == ENOENT ? 0 : fault_set(fault, -errno, "cannot look at %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(file.st_mode))
-		return fault_set(fault, -EEXIST, "%s is there and is no socket; remove it, or choose another socket", path);
+		return fault_set(fault, -EEXIST, "%s is there and is no socket; remove it, or choose another socket",
+		                 path);
 	if (answers(address))
-		return fault_set(fault, -EADDRINUSE, "another program serves %s; stop it, or choose another socket", path);
+		return fault_set(fault, -EADDRINUSE, "another program serves %s; stop it, or choose another socket",
+		                 path);
 	if (unlink(path))
 		return fault_set(fault, -errno, "cannot remove the old socket %s: %s", path, strerror(errno));
 	return 0;
@@ -98,7 +103,10 @@ static int listen_at(const struct sockaddr_un *address, mode_t mode, struct faul
 
 	if (fd < 0)
 		return fault_set(fault, -errno, "cannot make a socket: %s", strerror(errno));
-	/* The umask gives it 0700 at most until chmod, so that nobody gets in through a door that is still being hung. */
+	/*
+	 * The umask gives it 0700 at most until chmod, so that nobody gets in through a door that is still being
+	 * hung.
+	 */
 	if (bind(fd, (const struct sockaddr *)address, sizeof *address) || chmod(path, mode) || listen(fd, BACKLOG)) {
 		result = fault_set(fault, -errno, "cannot listen at %s: %s", path, strerror(errno));
 		close(fd);
@@ -140,8 +148,10 @@ int listener_adopt(int fd, struct listener *ret_listener, struct fault *fault)
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) || type != SOCK_SEQPACKET ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_size) || !listening ||
 	    getsockname(fd, (struct sockaddr *)&address, &size) || address.sun_family != AF_UNIX)
-		return fault_set(fault, -EPROTOTYPE, "descriptor %d, which the service manager passed, is no listening unix "
-		                 "socket of type SEQPACKET; use ListenSequentialPacket= in larderd.socket", fd);
+		return fault_set(fault, -EPROTOTYPE,
+		                 "descriptor %d, which the service manager passed, is no listening unix "
+		                 "socket of type SEQPACKET; use ListenSequentialPacket= in larderd.socket",
+		                 fd);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	snprintf(listener.path, sizeof listener.path, "%.107s", address.sun_path);
 	*ret_listener = listener;

@@ -10,7 +10,7 @@
 
 struct listener {
 	int fd;
-	int lock_fd;      /* of path + ".lock"; -1: the socket was handed over, and is not ours to remove */
+	int lock_fd; /* of path + ".lock"; -1: the socket was handed over, and is not ours to remove */
 	config_path path;
 };
 

@@ -29,8 +29,8 @@ static bool stderr_is_journal(void)
 	struct stat file;
 	uint64_t device, inode;
 
-	return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 && fstat(STDERR_FILENO, &file) == 0 &&
-	       file.st_dev == device && file.st_ino == inode;
+	return stream && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &file) == 0 && file.st_dev == device && file.st_ino == inode;
 }
 
 void log_open(const char *role)
@@ -58,7 +58,10 @@ static void write_line(enum log_level level, const char *format, va_list argumen
 		more = (int)sizeof line - used - 2;
 	used += more > 0 ? more : 0;
 	line[used++] = '\n';
-	/* One write for a whole line, so that the lines of two processes do not mix. Where it fails nobody could be told. */
+	/*
+	 * One write for a whole line, so that the lines of two processes do not mix. Where it fails nobody could be
+	 * told.
+	 */
 	if (write(STDERR_FILENO, line, (size_t)used) < 0)
 		return;
 }

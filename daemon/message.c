@@ -65,10 +65,9 @@ ssize_t message_receive(int socket, void *buffer, size_t size, int ret_fds[MESSA
 {
 	struct iovec part = { .iov_base = buffer, .iov_len = size };
 	union control control;
-	struct msghdr message = { .msg_iov = &part,
-		                  .msg_iovlen = 1,
-		                  .msg_control = control.bytes,
-		                  .msg_controllen = sizeof control.bytes };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+	};
 	ssize_t received;
 	int count;
 
@@ -84,4 +83,14 @@ ssize_t message_receive(int socket, void *buffer, size_t size, int ret_fds[MESSA
 	}
 	*ret_fd_count = count;
 	return received;
+}
+
+ssize_t message_peek(int socket, void *buffer, size_t size)
+{
+	ssize_t received;
+
+	do
+		received = recv(socket, buffer, size, MSG_DONTWAIT | MSG_PEEK);
+	while (received < 0 && errno == EINTR);
+	return received < 0 ? -errno : received;
 }

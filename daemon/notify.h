@@ -16,8 +16,9 @@ void notify_send(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void notify_reloading(void);
 
 /*
- * Puts descriptors into the service manager's store under a name, from where a restarted larderd gets them back. They stay
- * there even when the other end of one hangs up. Return: 0; -ENOENT: there is no service manager; -errno: not sent.
+ * Puts descriptors into the service manager's store under a name, from where a restarted larderd gets them back. They
+ * stay there even when the other end of one hangs up.
+ * Return: 0; -ENOENT: there is no service manager; -errno: not sent.
  */
 int notify_store(const char *name, const int *fds, int fd_count);
 

@@ -122,7 +122,8 @@ int peer_pidfd_of_number(int socket, const struct peer *peer, struct fault *faul
 	int fd;
 
 	if (peer->pid <= 0)
-		return fault_set(fault, -EPROTO, "larderd cannot see this process (it is in another PID namespace), the kernel "
+		return fault_set(fault, -EPROTO,
+		                 "larderd cannot see this process (it is in another PID namespace), the kernel "
 		                 "is too old to tell (before 6.5), and the process sent no pidfd of itself");
 	fd = (int)syscall(SYS_pidfd_open, peer->pid, 0);
 	if (fd < 0)
@@ -143,5 +144,6 @@ int peer_pidfd(int socket, const struct peer *peer, int offered_fd, struct fault
 		return fd;
 	if (fd == -ESRCH)
 		return fault_set(fault, -ESRCH, "the process died while it attached");
-	return offered_fd >= 0 ? peer_pidfd_offered(peer, offered_fd, fault) : peer_pidfd_of_number(socket, peer, fault);
+	return offered_fd >= 0 ? peer_pidfd_offered(peer, offered_fd, fault)
+	                       : peer_pidfd_of_number(socket, peer, fault);
 }

@@ -37,7 +37,10 @@ int peer_pidfd_of_kernel(int socket);
 int peer_pidfd_offered(const struct peer *peer, int offered_fd, struct fault *fault);
 int peer_pidfd_of_number(int socket, const struct peer *peer, struct fault *fault);
 
-/* Whether fd is a pidfd, and of which process: its number in our PID namespace; -EINVAL: it is none; -ESRCH: of a dead one. */
+/*
+ * Whether fd is a pidfd, and of which process: its number in our PID namespace; -EINVAL: it is none; -ESRCH: of a
+ * dead one.
+ */
 pid_t peer_pidfd_number(int fd);
 
 /* True once the process of a pidfd has ended. */

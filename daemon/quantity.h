@@ -8,7 +8,10 @@
 
 #define QUANTITY_TEXT_MAX 32 /* room for any formatted quantity */
 
-/* Bytes: a whole number, then nothing or K, M, G, T, each also as KiB, KB... (all powers of 1024). 0, -EINVAL, -ERANGE. */
+/*
+ * Bytes: a whole number, then nothing or K, M, G, T, each also as KiB, KB... (all powers of 1024). 0, -EINVAL,
+ * -ERANGE.
+ */
 int quantity_parse_bytes(const char *text, uint64_t *ret_bytes);
 
 /* Milliseconds: a whole number, then nothing or ms, s, min, h. 0, -EINVAL, -ERANGE. */

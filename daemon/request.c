@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every number here comes from a client that may be hostile. Sizes are compared in 64 bits before anything is added to
- * them; a payload is read, not mapped, so that a client that shortens it meanwhile gives us a short read and not SIGBUS.
+ * Every number here comes from a client that may be hostile. Sizes are compared in 64 bits before anything is added
+ * to them; a payload is read, not mapped, so that a client that shortens it meanwhile gives us a short read and not
+ * SIGBUS.
  */
 #include "daemon/request.h"
 
@@ -20,8 +21,8 @@ uint64_t request_payload_max(const struct arena *arena)
 
 static bool has_value(uint32_t operation)
 {
-	return operation == WRITE_SET || operation == WRITE_ADD || operation == WRITE_REPLACE || operation == WRITE_CAS ||
-	       operation == WRITE_APPEND;
+	return operation == WRITE_SET || operation == WRITE_ADD || operation == WRITE_REPLACE ||
+	       operation == WRITE_CAS || operation == WRITE_APPEND;
 }
 
 static int check_fields(const struct wire_request *wire)

@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/debt.h"
+#include "daemon/fdstore.h"
 #include "daemon/holding.h"
 #include "daemon/keeper.h"
 #include "daemon/listener.h"
@@ -27,14 +29,14 @@
 #include "daemon/message.h"
 #include "daemon/notify.h"
 #include "daemon/quantity.h"
-#include "daemon/fdstore.h"
 #include "daemon/vault.h"
 
-#define SPARE_FDS 64        /* of the limit, kept for everything but clients */
-#define EARLY_DEATH_MS 5000 /* a keeper that dies younger may have died of how it found things */
-#define EARLY_DEATHS_MAX 8  /* in a row; then we give up */
-#define RESTART_MS 20       /* before the second try; doubled for each further one */
-#define STOP_MS 5000        /* for a keeper that was asked to end */
+#define SPARE_FDS 64         /* of the limit, kept for everything but clients */
+#define EARLY_DEATH_MS 5000  /* a keeper that dies younger may have died of how it found things */
+#define EARLY_DEATHS_MAX 8   /* in a row; then we give up */
+#define RESTART_MS 20        /* before the second try; doubled for each further one */
+#define STOP_MS 5000         /* for a keeper that was asked to end */
+#define MESSAGES_PER_TURN 64 /* then signals have their turn */
 #define NEVER UINT64_MAX
 
 struct supervisor {
@@ -44,6 +46,7 @@ struct supervisor {
 	struct listener listener;
 	struct vault vault;
 	struct fdstore store;
+	struct debt *debts;
 	int signal_fd;
 	int ready_fd;
 
@@ -51,9 +54,9 @@ struct supervisor {
 	int keeper_fd;     /* our end of the socket pair; -1: none */
 	uint64_t since_ms; /* when the keeper was forked */
 	uint32_t early_deaths;
-	uint64_t fork_ms;  /* when to fork the next one, or NEVER */
-	uint64_t kill_ms;  /* when to kill one that was asked to end, or NEVER */
-	uint64_t ping_ms;  /* when to ask for the next sign of life, or NEVER */
+	uint64_t fork_ms; /* when to fork the next one, or NEVER */
+	uint64_t kill_ms; /* when to kill one that was asked to end, or NEVER */
+	uint64_t ping_ms; /* when to ask for the next sign of life, or NEVER */
 	uint32_t watchdog_ms;
 	bool announced;
 	bool stopping;
@@ -68,6 +71,7 @@ static _Noreturn void become_keeper(struct supervisor *supervisor, pid_t parent,
 	const struct keeper_start start = { .arena = &supervisor->holding.arena,
 		                            .config = &supervisor->config,
 		                            .vault = &supervisor->vault,
+		                            .debts = supervisor->debts,
 		                            .arena_fd = supervisor->holding.arena_fd,
 		                            .wake_fd = supervisor->holding.wake_fd,
 		                            .listener_fd = supervisor->listener.fd,
@@ -148,7 +152,10 @@ static void keep_client(struct supervisor *supervisor, struct vault_message *mes
 		message->result = fdstore_keep(&supervisor->store, &client);
 	if (message->result)
 		vault_drop(&supervisor->vault, client.id);
-	/* A keeper that cannot be told has died; its client was not let in yet. */
+	/*
+	 * There is always room for this, see DEPOSITS_MAX. A keeper that cannot be told has died, its client is not
+	 * let in.
+	 */
 	message_send(supervisor->keeper_fd, message, sizeof *message, NULL, 0);
 }
 
@@ -185,14 +192,14 @@ static void log_death(const struct supervisor *supervisor, int status)
 {
 	if (WIFSIGNALED(status))
 		log_error("keeper %d was killed by signal %d (%s)%s", (int)supervisor->keeper, WTERMSIG(status),
-		         strsignal(WTERMSIG(status)), WCOREDUMP(status) ? " and dumped core" : "");
+		          strsignal(WTERMSIG(status)), WCOREDUMP(status) ? " and dumped core" : "");
 	else
 		log_error("keeper %d ended with status %d", (int)supervisor->keeper, WEXITSTATUS(status));
 }
 
 /*
- * A killed keeper was killed by somebody, and the next is started at once. One that fails by itself soon after its start
- * is tried again less and less eagerly, and then not at all: what it chokes on will not go away.
+ * A killed keeper was killed by somebody, and the next is started at once. One that fails by itself soon after its
+ * start is tried again less and less eagerly, and then not at all: what it chokes on will not go away.
  */
 static void plan_restart(struct supervisor *supervisor, int status)
 {
@@ -204,10 +211,12 @@ static void plan_restart(struct supervisor *supervisor, int status)
 		return;
 	}
 	if (++supervisor->early_deaths < EARLY_DEATHS_MAX) {
-		supervisor->fork_ms = now_ms + (supervisor->early_deaths > 1 ? RESTART_MS << supervisor->early_deaths : 0);
+		supervisor->fork_ms = now_ms +
+		                      (supervisor->early_deaths > 1 ? RESTART_MS << supervisor->early_deaths : 0);
 		return;
 	}
-	log_error("the keeper died %d times right after its start; giving up, and giving up the arena", EARLY_DEATHS_MAX);
+	log_error("the keeper died %d times right after its start; giving up, and giving up the arena",
+	          EARLY_DEATHS_MAX);
 	fdstore_clear(&supervisor->store, &supervisor->vault);
 	supervisor->status = STATUS_FAILURE;
 	supervisor->ended = true;
@@ -270,7 +279,8 @@ static void fit_descriptors(struct config *config)
 	room = limit.rlim_cur > SPARE_FDS ? (limit.rlim_cur - SPARE_FDS) / VAULT_FDS : 1;
 	if (room < config->max_clients) {
 		log_warning("max_clients is %" PRIu64 " instead of %" PRIu64 ": the limit of %" PRIu64 " descriptors "
-		         "allows no more (LimitNOFILE= or ulimit -n)", room, config->max_clients, (uint64_t)limit.rlim_cur);
+		            "allows no more (LimitNOFILE= or ulimit -n)",
+		            room, config->max_clients, (uint64_t)limit.rlim_cur);
 		config->max_clients = room;
 	}
 }
@@ -297,7 +307,8 @@ static void reload(struct supervisor *supervisor)
 			log_warning("a new value of %s needs a restart; the old one stays in force", waiting);
 		apply_config(supervisor);
 		message.config = supervisor->config;
-		if (supervisor->keeper_fd >= 0 && message_send(supervisor->keeper_fd, &message, sizeof message, NULL, 0))
+		if (supervisor->keeper_fd >= 0 &&
+		    message_send(supervisor->keeper_fd, &message, sizeof message, NULL, 0))
 			log_error("the keeper does not take the new configuration; send SIGHUP again");
 		else
 			log_info("configuration read anew");
@@ -360,7 +371,7 @@ static void loop(struct supervisor *supervisor)
 			break;
 		}
 		if (wait[1].revents & POLLIN)
-			while (hear_keeper(supervisor))
+			for (int i = 0; i < MESSAGES_PER_TURN && hear_keeper(supervisor); i++)
 				;
 		else if (wait[1].revents)
 			close_keeper(supervisor); /* its death is about to be reported */
@@ -391,14 +402,17 @@ static int open_signals(struct fault *fault)
 static int open_holding(struct supervisor *supervisor, struct handover *handover, struct fault *fault)
 {
 	const struct config *config = &supervisor->config;
-	int result = fdstore_adopt(handover, config, &supervisor->holding, &supervisor->vault, &supervisor->store, fault);
+	int result = fdstore_adopt(handover, config, &supervisor->holding, &supervisor->vault, &supervisor->store,
+	                           fault);
 
 	if (result == 0) {
-		log_info("going on with the arena of an earlier larderd and its %" PRIu32 " clients", supervisor->vault.count);
+		log_info("going on with the arena of an earlier larderd and its %" PRIu32 " clients",
+		         supervisor->vault.count);
 		return 0;
 	}
 	if (result != -ENOENT)
-		log_warning("the arena of an earlier larderd is given up, its clients must attach anew: %s", fault->text);
+		log_warning("the arena of an earlier larderd is given up, its clients must attach anew: %s",
+		            fault->text);
 	fdstore_clear(&supervisor->store, &handover->clients);
 	result = holding_create(config, &supervisor->holding, fault);
 	if (result == 0)
@@ -416,6 +430,9 @@ static int open_all(struct supervisor *supervisor, struct fault *fault)
 	supervisor->signal_fd = open_signals(fault);
 	if (supervisor->signal_fd < 0)
 		return supervisor->signal_fd;
+	supervisor->debts = debt_book();
+	if (!supervisor->debts)
+		return fault_set(fault, -ENOMEM, "out of memory");
 	fdstore_receive(&handover);
 	if (handover.listener >= 0)
 		result = listener_adopt(handover.listener, &supervisor->listener, fault);

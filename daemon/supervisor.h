@@ -7,13 +7,7 @@
 #include "daemon/config.h"
 
 /* Exit statuses, as daemon(7) recommends them. */
-enum {
-	STATUS_OK = 0,
-	STATUS_FAILURE = 1,
-	STATUS_USAGE = 2,
-	STATUS_PERMISSION = 4,
-	STATUS_CONFIG = 6
-};
+enum { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2, STATUS_PERMISSION = 4, STATUS_CONFIG = 6 };
 
 struct supervisor_start {
 	struct config config;

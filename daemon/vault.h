@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What outlives a keeper. The supervisor holds a second descriptor of everything an attached client needs to go on; the
- * keeper deposits and withdraws them over a socket pair. A keeper that is forked later finds them all in its copy of the
- * table.
+ * What outlives a keeper. The supervisor holds a second descriptor of everything an attached client needs to go on;
+ * the keeper deposits and withdraws them over a socket pair. A keeper that is forked later finds them all in its copy
+ * of the table.
  */
 #ifndef LARDER_DAEMON_VAULT_H
 #define LARDER_DAEMON_VAULT_H
@@ -15,7 +15,7 @@ enum vault_fd { VAULT_SOCKET, VAULT_CONTROL, VAULT_PIDFD, VAULT_FDS };
 
 struct vault_client {
 	uint64_t id;
-	int fds[VAULT_FDS]; /* -1: none; a client may go on without its socket */
+	int fds[VAULT_FDS]; /* -1: none (yet) */
 };
 
 struct vault {
@@ -35,7 +35,7 @@ struct vault_client *vault_find(struct vault *vault, uint64_t id);
 
 void vault_free(struct vault *vault);
 
-/* ---- the socket pair between supervisor and keeper ----------------------------------------------------------------- */
+/* ---- the socket pair between supervisor and keeper --------------------------------------------------------------- */
 
 enum vault_kind {
 	VAULT_READY = 1, /* keeper: house-keeping runs, clients are served */

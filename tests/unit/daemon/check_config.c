@@ -243,7 +243,8 @@ START_TEST(test_dump_reads_back)
 {
 	static const char *const texts[] = {
 		"",
-		"size = 3145729\nsocket = /tmp/x\nsocket_mode = 0\naccess = read-only\nallow_users = 1 2 3\nallow_groups = 4\n"
+		"size = 3145729\nsocket = /tmp/x\nsocket_mode = 0\naccess = read-only\nallow_users = 1 2 3\n"
+		"allow_groups = 4\n"
 		"pages = huge\nstall_ms = 1501\nmax_clients = 1\nlog_level = error\n",
 	};
 
@@ -328,7 +329,8 @@ START_TEST(test_manual_knows_the_defaults)
 		snprintf(wanted, sizeof wanted, ".It Cm %s No ", line);
 		ck_assert_msg(strstr(text, wanted) != NULL, "%s is not in the manual", line);
 		if (*value && strcmp(line, "stall_ms") != 0) /* which is shown in its own unit */
-			ck_assert_msg(strstr(strstr(text, wanted), value) != NULL, "not the default of %s: %s", line, value);
+			ck_assert_msg(strstr(strstr(text, wanted), value) != NULL, "not the default of %s: %s", line,
+			              value);
 	}
 }
 END_TEST

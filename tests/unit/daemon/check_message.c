@@ -83,7 +83,9 @@ START_TEST(test_too_much)
 	ck_assert_int_eq(next_descriptor(), before);
 	for (int many = MESSAGE_FDS_MAX + 1; many <= 253; many++) {
 		struct iovec part = { .iov_base = buffer, .iov_len = 1 };
-		struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+		struct msghdr message = { .msg_iov = &part,
+			                  .msg_iovlen = 1,
+			                  .msg_control = control.bytes,
 			                  .msg_controllen = CMSG_SPACE((size_t)many * sizeof(int)) };
 
 		control.header.cmsg_level = SOL_SOCKET;

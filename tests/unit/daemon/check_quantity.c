@@ -63,9 +63,10 @@ END_TEST
 START_TEST(test_times)
 {
 	static const struct reading readings[] = {
-		{ "1000", 0, 1000 },  { "500ms", 0, 500 },     { "5s", 0, 5000 },        { "5 S", 0, 5000 },
-		{ "2min", 0, 120000 }, { "1h", 0, 3600000 },   { "5m", -EINVAL, 0 },     { "5sec", -EINVAL, 0 },
-		{ "", -EINVAL, 0 },    { "1M", -EINVAL, 0 },   { "-5s", -EINVAL, 0 },    { "18446744073709551615s", -ERANGE, 0 },
+		{ "1000", 0, 1000 },  { "500ms", 0, 500 },    { "5s", 0, 5000 },
+		{ "5 S", 0, 5000 },   { "2min", 0, 120000 },  { "1h", 0, 3600000 },
+		{ "5m", -EINVAL, 0 }, { "5sec", -EINVAL, 0 }, { "", -EINVAL, 0 },
+		{ "1M", -EINVAL, 0 }, { "-5s", -EINVAL, 0 },  { "18446744073709551615s", -ERANGE, 0 },
 	};
 
 	CHECK_ALL(quantity_parse_milliseconds, readings);
@@ -74,10 +75,12 @@ END_TEST
 
 START_TEST(test_counts_and_modes)
 {
-	static const struct reading counts[] = { { "0", 0, 0 }, { "16384", 0, 16384 }, { "1k", -EINVAL, 0 }, { "", -EINVAL, 0 } };
+	static const struct reading counts[] = {
+		{ "0", 0, 0 }, { "16384", 0, 16384 }, { "1k", -EINVAL, 0 }, { "", -EINVAL, 0 }
+	};
 	static const struct reading modes[] = {
-		{ "0660", 0, 0660 },    { "660", 0, 0660 },      { "0", 0, 0 },          { "0777", 0, 0777 },
-		{ "01000", -ERANGE, 0 }, { "0680", -EINVAL, 0 }, { "rw", -EINVAL, 0 },   { "", -EINVAL, 0 },
+		{ "0660", 0, 0660 },     { "660", 0, 0660 },      { "0", 0, 0 },        { "0777", 0, 0777 },
+		{ "01000", -ERANGE, 0 }, { "0680", -EINVAL, 0 },  { "rw", -EINVAL, 0 }, { "", -EINVAL, 0 },
 		{ "99", -EINVAL, 0 },    { "0660K", -EINVAL, 0 },
 	};
 
@@ -90,12 +93,18 @@ END_TEST
 START_TEST(test_format)
 {
 	static const struct reading bytes[] = {
-		{ "0", 0, 0 },       { "1", 0, 1 },  { "1023", 0, 1023 }, { "1K", 0, 1024 }, { "1025", 0, 1025 },
-		{ "256M", 0, 256 << 20 }, { "1536M", 0, UINT64_C(1536) << 20 }, { "512G", 0, UINT64_C(1) << 39 },
+		{ "0", 0, 0 },
+		{ "1", 0, 1 },
+		{ "1023", 0, 1023 },
+		{ "1K", 0, 1024 },
+		{ "1025", 0, 1025 },
+		{ "256M", 0, 256 << 20 },
+		{ "1536M", 0, UINT64_C(1536) << 20 },
+		{ "512G", 0, UINT64_C(1) << 39 },
 		{ "18446744073709551615", 0, UINT64_MAX },
 	};
-	static const struct reading times[] = { { "0ms", 0, 0 }, { "10ms", 0, 10 }, { "1s", 0, 1000 }, { "1500ms", 0, 1500 },
-		                                { "1min", 0, 60000 }, { "1h", 0, 3600000 } };
+	static const struct reading times[] = { { "0ms", 0, 0 },       { "10ms", 0, 10 },    { "1s", 0, 1000 },
+		                                { "1500ms", 0, 1500 }, { "1min", 0, 60000 }, { "1h", 0, 3600000 } };
 	char text[QUANTITY_TEXT_MAX];
 
 	for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {

@@ -27,8 +27,9 @@ static struct message message;
 /* A good set of "key" to "value" inline. */
 static size_t good_message(void)
 {
-	message.head = (struct wire_request){ .type = WIRE_REQUEST, .operation = WRITE_SET, .id = 5, .key_size = 3,
-		                              .value_size = 5 };
+	message.head = (struct wire_request){
+		.type = WIRE_REQUEST, .operation = WRITE_SET, .id = 5, .key_size = 3, .value_size = 5
+	};
 	memcpy(message.tail, "keyvalue", 8);
 	return sizeof message.head + 8;
 }
