@@ -38,7 +38,9 @@ trap 'exit 143' TERM
 # Adds to the pages that are free until so many are; false when the kernel has no more, or this is not root.
 reserve_huge_pages() {
 	local before free
-	before=$(cat $huge_pages_file 2>/dev/null) || return 1
+	# One run at a time, so that each restores what it found; the tests do not inherit the lock.
+	{ exec 8<$huge_pages_file; } 2>/dev/null && flock -w 600 8 || return 1
+	before=$(cat $huge_pages_file)
 	free=$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)
 	[ "$free" -ge $huge_pages_wanted ] && return 0
 	{ echo $((before + huge_pages_wanted - free)) >$huge_pages_file; } 2>/dev/null || return 1
@@ -71,7 +73,7 @@ run() {
 	local name=$1 program=$2 log status started checks failures skips word
 	log=$logs/${name//[\/ ]/_}.log
 	started=$SECONDS
-	timeout --kill-after=10 "$timeout" "${wrapper[@]}" "$program" </dev/null >"$log" 2>&1
+	timeout --kill-after=10 "$timeout" "${wrapper[@]}" "$program" </dev/null >"$log" 2>&1 8<&-
 	status=$?
 	[ $status -eq 124 ] && echo "(stopped: it took longer than $timeout s)" >>"$log"
 	read -r checks failures skips < <(count "$log" $status)

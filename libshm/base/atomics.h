@@ -42,12 +42,14 @@ typedef _Atomic(uint8_t) atomic_u8;
 
 /*
  * A pair of words that change together: 16 bytes at a 16-byte aligned address (cmpxchg16b; casp or ldxp/stxp on aarch64).
- * The legacy builtin is used because both compilers inline it; the __atomic one calls into libatomic.
+ * The legacy builtin is used because both compilers inline it; the __atomic one calls into libatomic. ThreadSanitizer
+ * would put a lock of its own in the place of the instruction, which other processes know nothing of: it must not look.
  */
 struct pair {
 	uint64_t low, high;
 };
 
+__attribute__((no_sanitize("thread")))
 static inline bool pair_cas(void *address, struct pair expected, struct pair desired)
 {
 	__extension__ typedef unsigned __int128 u128;

@@ -21,8 +21,10 @@ try() { # what is tried, command...
 
 # The configuration directory is elsewhere than the prefix, as on a real system.
 where=(DESTDIR="$root/tree" prefix=/usr libdir=/usr/lib/any sysconfdir=/etc)
-export PKG_CONFIG_SYSROOT_DIR=$root/tree PKG_CONFIG_LIBDIR=$root/tree/usr/lib/any/pkgconfig
-# This test may be a child of make: its options are not for the make run here.
+installed() { # arguments of pkg-config, which is to see what was installed and nothing else
+	PKG_CONFIG_SYSROOT_DIR=$root/tree PKG_CONFIG_LIBDIR=$root/tree/usr/lib/any/pkgconfig pkg-config "$@" larder
+}
+# This test may be a child of make: its job slots are not for the make run here. (Its variables come by the environment.)
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 cat >"$root/program.c" <<'END'
@@ -37,7 +39,7 @@ compile() { # output, libraries...
 	local output=$1
 	shift
 	# shellcheck disable=SC2046 # several words are wanted
-	"${CC:-cc}" -o "$root/$output" "$root/program.c" $(pkg-config --cflags larder) "$@"
+	"${CC:-cc}" -o "$root/$output" "$root/program.c" $(installed --cflags) "$@"
 }
 runs_shared() { [ "$(LD_LIBRARY_PATH=$root/tree/usr/lib/any "$root/shared")" = "$version" ]; }
 runs_static() { [ "$("$root/static")" = "$version" ]; }
@@ -52,14 +54,14 @@ nothing_left() {
 
 try "make install" make install "${where[@]}" >"$root/log" 2>&1
 [ $failed -eq 0 ] || cat "$root/log"
-version=$(pkg-config --modversion larder)
+version=$(installed --modversion)
 # shellcheck disable=SC2046
-try "compile against the shared library" compile shared $(pkg-config --libs larder)
+try "compile against the shared library" compile shared $(installed --libs)
 try "the program needs the library by its soname" needs_soname
 try "run with the shared library" runs_shared
 # shellcheck disable=SC2046
-try "compile against the static library" compile static -Wl,-Bstatic $(pkg-config --libs larder) -Wl,-Bdynamic \
-	$(pkg-config --libs --static larder | tr ' ' '\n' | grep -v larder)
+try "compile against the static library" compile static -Wl,-Bstatic $(installed --libs) -Wl,-Bdynamic \
+	$(installed --libs --static | tr ' ' '\n' | grep -v larder)
 try "the static program needs no library of ours" needs_no_library
 try "run with the static library" runs_static
 for program in usr/sbin/larderd usr/bin/larder; do

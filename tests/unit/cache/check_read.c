@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sched.h>
+
+#include "epoch/grace.h"
+#include "tests/unit/support/threads.h"
+#include "tests/unit/support/writes.h"
+
+static uint64_t gets(const struct world *world)
+{
+	return load_relaxed(&world->self.thread.reader.line->gets);
+}
+
+static uint64_t hits(const struct world *world)
+{
+	return load_relaxed(&world->self.thread.reader.line->hits);
+}
+
+static uint32_t pins(const struct cache *cache)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < PIN_SHARDS * cache->control.segment_count; i++)
+		count += load_relaxed(&cache->control.pins[i]);
+	return count;
+}
+
+/* ---- get --------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(test_get_describes_the_value)
+{
+	struct world world;
+	struct larder_item item;
+	char buffer[16];
+	uint64_t version;
+
+	world_start(&world, MIB);
+	version = put_with(&world, "key", "value", 0, 0xfedcba98);
+	ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, buffer, sizeof buffer, &item), 0);
+	ck_assert_mem_eq(buffer, "value", 5);
+	ck_assert_uint_eq(item.value_size, 5);
+	ck_assert_uint_eq(item.version, version);
+	ck_assert_uint_eq(item.flags, 0xfedcba98);
+	ck_assert_uint_eq(item.ttl_ms, 0);
+	ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, buffer, sizeof buffer, NULL), 0);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_get_into_a_smaller_buffer)
+{
+	static const char *const keys[] = { "text", "counter" };
+	struct world world;
+
+	world_start(&world, MIB);
+	put(&world, "text", "123456");
+	create_counter(&world, "counter", 123456, 0, 0);
+	for (int k = 0; k < 2; k++)
+		for (size_t size = 0; size <= 8; size++) {
+			struct larder_item item = { 0 };
+			char buffer[9] = "xxxxxxxx";
+
+			ck_assert_int_eq(cache_get(&world.self.thread, keys[k], strlen(keys[k]), size ? buffer : NULL, size, &item),
+			                 size < 6 ? LARDER_TRUNCATED : LARDER_OK);
+			ck_assert_uint_eq(item.value_size, 6);
+			ck_assert_mem_eq(buffer, "123456", size < 6 ? size : 6);
+			for (size_t i = size < 6 ? size : 6; i < 8; i++)
+				ck_assert_int_eq(buffer[i], 'x');
+		}
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_miss_touches_nothing)
+{
+	struct world world;
+	struct larder_item item = { .version = 5 };
+	char buffer[4] = "abc";
+
+	world_start(&world, MIB);
+	ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, buffer, 4, &item), LARDER_MISS);
+	ck_assert_str_eq(buffer, "abc");
+	ck_assert_uint_eq(item.version, 5);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_arguments_are_checked)
+{
+	static char key[LARDER_KEY_MAX + 1];
+	struct larder_view view;
+	struct world world;
+	char buffer[4];
+
+	world_start(&world, MIB);
+	ck_assert_int_eq(cache_get(&world.self.thread, "key", 0, buffer, 4, NULL), -EINVAL);
+	ck_assert_int_eq(cache_get(&world.self.thread, NULL, 3, buffer, 4, NULL), -EINVAL);
+	ck_assert_int_eq(cache_get(&world.self.thread, key, sizeof key, buffer, 4, NULL), -EINVAL);
+	ck_assert_int_eq(cache_get(&world.self.thread, key, sizeof key - 1, buffer, 4, NULL), LARDER_MISS);
+	ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, NULL, 4, NULL), -EINVAL);
+	ck_assert_int_eq(cache_view(&world.self.thread, "key", 0, &view), -EINVAL);
+	ck_assert_int_eq(cache_view(&world.self.thread, NULL, 3, &view), -EINVAL);
+	ck_assert_int_eq(cache_view(&world.self.thread, "key", 3, NULL), -EINVAL);
+	ck_assert_uint_eq(gets(&world), 1);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_lookups_and_hits_are_counted)
+{
+	struct world world;
+	struct larder_view view;
+	char byte;
+
+	world_start(&world, MIB);
+	put(&world, "key", "value");
+	ck_assert_uint_eq(load_relaxed(&world.self.thread.reader.line->sets), 1);
+	cache_get(&world.self.thread, "key", 3, &byte, 1, NULL); /* cut short, but a hit */
+	cache_get(&world.self.thread, "none", 4, &byte, 1, NULL);
+	ck_assert_uint_eq(gets(&world), 2);
+	ck_assert_uint_eq(hits(&world), 1);
+	cache_view(&world.self.thread, "key", 3, &view);
+	cache_release(&world.self.cache, &view);
+	cache_view(&world.self.thread, "none", 4, &view);
+	ck_assert_uint_eq(gets(&world), 4);
+	ck_assert_uint_eq(hits(&world), 2);
+	simple_write(&world, WRITE_DELETE, "key", NULL);
+	simple_write(&world, WRITE_DELETE, "key", NULL);
+	ck_assert_uint_eq(load_relaxed(&world.self.thread.reader.line->deletes), 1);
+	world_stop(&world);
+}
+END_TEST
+
+/* ---- views ------------------------------------------------------------------------------------------------------------- */
+
+START_TEST(test_view_is_the_value_in_place)
+{
+	struct world world;
+	struct larder_view view;
+	uint64_t version;
+
+	world_start(&world, MIB);
+	version = put_with(&world, "key", "12345678", 0, 4);
+	ck_assert_int_eq(cache_view(&world.self.thread, "key", 3, &view), 0);
+	ck_assert((const unsigned char *)view.data > world.arena->base);
+	ck_assert((const unsigned char *)view.data < world.arena->base + world.arena->bytes);
+	ck_assert_uint_eq((uintptr_t)view.data % 8, 0);
+	ck_assert_uint_eq(view.size, 8);
+	ck_assert_uint_eq(view.item.version, version);
+	ck_assert_uint_eq(view.item.flags, 4);
+	ck_assert_uint_eq(view.item.value_size, 8);
+	put(&world, "key", "new");
+	simple_write(&world, WRITE_DELETE, "key", NULL);
+	ck_assert_mem_eq(view.data, "12345678", 8);
+	cache_release(&world.self.cache, &view);
+	ck_assert_ptr_null(view.data);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_view_pins_its_segment_until_released)
+{
+	struct world world;
+	struct larder_view views[3];
+	uint32_t segment;
+
+	world_start(&world, MIB);
+	put(&world, "key", "value");
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(cache_view(&world.self.thread, "key", 3, &views[i]), 0);
+	segment = views[0].segment;
+	ck_assert_uint_eq(pins(&world.self.cache), 3);
+	for (int i = 0; i < 3; i++) {
+		ck_assert(grace_view_pinned(&world.self.cache.control, segment));
+		cache_release(&world.self.cache, &views[i]);
+		cache_release(&world.self.cache, &views[i]); /* once more does nothing */
+		ck_assert_uint_eq(pins(&world.self.cache), 2 - i);
+	}
+	ck_assert(!grace_view_pinned(&world.self.cache.control, segment));
+	ck_assert_uint_eq(load_relaxed(&world.self.thread.reader.line->epoch), 0);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_view_of_a_counter_holds_nothing)
+{
+	struct world world;
+	struct larder_view view;
+
+	world_start(&world, MIB);
+	create_counter(&world, "counter", -42, 0, 6);
+	ck_assert_int_eq(cache_view(&world.self.thread, "counter", 7, &view), 0);
+	ck_assert_uint_eq(pins(&world.self.cache), 0);
+	add(&world, "counter", 1, NULL);
+	ck_assert_str_eq(view.data, "-42");
+	ck_assert_uint_eq(view.size, 3);
+	ck_assert_uint_eq(view.item.flags, 6);
+	cache_release(&world.self.cache, &view);
+	ck_assert_ptr_null(view.data);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_view_of_nothing)
+{
+	struct world world;
+	struct larder_view view = { .data = "x", .segment = 3 };
+
+	world_start(&world, MIB);
+	put_with(&world, "old", "value", 1000, 0);
+	world_advance(&world, 1000);
+	ck_assert_int_eq(cache_view(&world.self.thread, "key", 3, &view), LARDER_MISS);
+	ck_assert_ptr_null(view.data);
+	ck_assert_int_eq(cache_view(&world.self.thread, "old", 3, &view), LARDER_MISS);
+	ck_assert_ptr_null(view.data);
+	cache_release(&world.self.cache, &view);
+	ck_assert_uint_eq(pins(&world.self.cache), 0);
+	world_stop(&world);
+}
+END_TEST
+
+/* ---- batches ----------------------------------------------------------------------------------------------------------- */
+
+#define BATCH 70 /* more than two groups */
+
+START_TEST(test_batches_are_like_single_calls)
+{
+	struct world world;
+	char keys[BATCH][16], buffers[BATCH][16];
+	struct larder_mget_entry entries[BATCH];
+	struct larder_mview_entry views[BATCH];
+
+	world_start(&world, MIB);
+	for (uint32_t i = 0; i < BATCH; i++) {
+		snprintf(keys[i], sizeof keys[i], "key %u", i);
+		if (i % 3 == 1)
+			create_counter(&world, keys[i], i, 0, i);
+		else if (i % 3 == 2)
+			put_with(&world, keys[i], keys[i], 100000, i);
+		entries[i] = (struct larder_mget_entry){
+			.key = keys[i], .key_size = strlen(keys[i]), .buffer = buffers[i], .buffer_size = i % 2 ? 16 : 1, .result = 99
+		};
+		views[i] = (struct larder_mview_entry){ .key = keys[i], .key_size = strlen(keys[i]), .result = 99 };
+	}
+	entries[10].key_size = views[10].key_size = 0;
+	entries[11].key = views[11].key = NULL;
+	entries[12].buffer = NULL;
+	entries[40].key = NULL;
+	for (uint32_t count = 0; count <= BATCH; count += 7) {
+		uint64_t gets_before = gets(&world);
+
+		cache_mget(&world.self.thread, entries, count);
+		ck_assert_uint_eq(gets(&world), gets_before + count);
+		for (uint32_t i = 0; i < BATCH; i++) {
+			struct larder_mget_entry *entry = &entries[i];
+			struct larder_item item = { 0 };
+			char buffer[16];
+			int result = cache_get(&world.self.thread, entry->key, entry->key_size, entry->buffer ? buffer : NULL,
+			                       entry->buffer_size, &item);
+
+			ck_assert_int_eq(entry->result, i < count ? result : 99);
+			if (i >= count)
+				continue;
+			if (result == LARDER_OK || result == LARDER_TRUNCATED) {
+				ck_assert_mem_eq(entry->buffer, buffer, result == LARDER_OK ? item.value_size : entry->buffer_size);
+				ck_assert_uint_eq(entry->item.version, item.version);
+				ck_assert_uint_eq(entry->item.flags, i);
+				ck_assert_uint_le(entry->item.ttl_ms, 100000);
+				ck_assert_int_eq(entry->item.ttl_ms != 0, i % 3 == 2);
+			}
+			entry->result = 99;
+		}
+	}
+	cache_mview(&world.self.thread, views, BATCH);
+	for (uint32_t i = 0; i < BATCH; i++) {
+		ck_assert_int_eq(views[i].result, i == 10 || i == 11 ? -EINVAL : i % 3 == 0 ? LARDER_MISS : LARDER_OK);
+		if (views[i].result != LARDER_OK)
+			continue;
+		if (i % 3 == 2)
+			ck_assert_mem_eq(views[i].view.data, keys[i], strlen(keys[i]));
+		cache_release(&world.self.cache, &views[i].view);
+	}
+	ck_assert_uint_eq(pins(&world.self.cache), 0);
+	world_stop(&world);
+}
+END_TEST
+
+/* ---- revoked ------------------------------------------------------------------------------------------------------------ */
+
+#define KEYS 32
+#define READS 4000
+
+/* Whatever a reader does, somebody revokes it now and then: it must start over and never report anything else. */
+struct revoked {
+	struct world world;
+	struct client client;
+	atomic_u32 done;
+	uint64_t times;
+};
+
+static void read_in_each_way(struct revoked *revoked)
+{
+	struct cache_thread *thread = &revoked->client.thread;
+	char keys[KEYS][16], buffers[KEYS][16];
+	struct larder_mget_entry entries[KEYS];
+
+	for (uint32_t i = 0; i < KEYS; i++)
+		snprintf(keys[i], sizeof keys[i], "key %u", i);
+	for (uint32_t round = 0; round < READS; round++) {
+		struct write_request request = write_of(WRITE_SET, keys[round % KEYS], keys[round % KEYS]);
+		struct write_result result;
+		struct larder_view view;
+
+		expect_equal(cache_view(thread, request.key, request.key_size, &view), 0);
+		expect(view.size == request.key_size && memcmp(view.data, request.key, view.size) == 0);
+		cache_release(&revoked->client.cache, &view);
+		expect_equal(cache_view(thread, "none", 4, &view), LARDER_MISS);
+		expect_equal(cache_write(thread, &request, &result), 0);
+		request.operation = WRITE_ADD;
+		expect_equal(cache_write(thread, &request, &result), LARDER_EXISTS);
+		for (uint32_t i = 0; i < KEYS; i++)
+			entries[i] = (struct larder_mget_entry){ keys[i], strlen(keys[i]), buffers[i], 16, { 0 }, 99 };
+		cache_mget(thread, entries, KEYS);
+		for (uint32_t i = 0; i < KEYS; i++)
+			expect(entries[i].result == 0 && memcmp(buffers[i], keys[i], strlen(keys[i])) == 0);
+	}
+	store_release(&revoked->done, 1);
+}
+
+static void revoked_body(void *context, uint32_t number)
+{
+	struct revoked *revoked = context;
+
+	if (number == 0) {
+		read_in_each_way(revoked);
+		return;
+	}
+	while (!load_acquire(&revoked->done))
+		revoked->times += grace_revoke(&revoked->client.cache.control, grace_begin(revoked->world.arena));
+}
+
+START_TEST(test_revoked_calls_start_over)
+{
+	static struct revoked revoked;
+	char key[16];
+
+	world_start(&revoked.world, 8 * MIB);
+	client_start(&revoked.world, &revoked.client);
+	for (uint32_t i = 0; i < KEYS; i++) {
+		snprintf(key, sizeof key, "key %u", i);
+		put(&revoked.world, key, key);
+	}
+	threads_run(2, revoked_body, &revoked);
+	ck_assert_uint_eq(pins(&revoked.client.cache), 0);
+	ck_assert_uint_eq(load_relaxed(&revoked.client.thread.reader.line->epoch), 0);
+	expect_sound(&revoked.world);
+	client_stop(&revoked.client);
+	world_stop(&revoked.world);
+}
+END_TEST
+
+/*
+ * To be revoked in the middle of a call, a reader has its result written over its own epoch word: it is revoked as long as
+ * the value there is not the epoch. Another thread then stores a value that is.
+ */
+#ifndef LARDER_FORCE_FENCED /* ThreadSanitizer would take offence at the two meanings of the word */
+struct overlap {
+	struct world world;
+	struct client client;
+	const char *right;
+	size_t right_size;
+	bool (*begun)(struct overlap *overlap);
+	void (*read)(struct overlap *overlap);
+};
+
+static void overlap_body(void *context, uint32_t number)
+{
+	struct overlap *overlap = context;
+	struct write_request request = write_of(WRITE_SET, "key", NULL);
+
+	if (number == 0) {
+		overlap->read(overlap);
+		return;
+	}
+	while (!overlap->begun(overlap))
+		sched_yield();
+	request.value = overlap->right;
+	request.value_size = overlap->right_size;
+	expect_equal(write_one(&overlap->world, &request, NULL), 0);
+}
+
+static void overlap_run(struct overlap *overlap, const char *wrong)
+{
+	world_start(&overlap->world, MIB);
+	client_start(&overlap->world, &overlap->client);
+	put(&overlap->world, "key", wrong);
+	threads_run(2, overlap_body, overlap);
+	client_stop(&overlap->client);
+	world_stop(&overlap->world);
+}
+
+static bool epoch_is_overwritten(struct overlap *overlap)
+{
+	return load_relaxed(&overlap->client.thread.reader.line->epoch) == EPOCH_REVOKED;
+}
+
+static void get_over_the_epoch(struct overlap *overlap)
+{
+	struct cache_thread *thread = &overlap->client.thread;
+	struct larder_item item;
+
+	expect_equal(cache_get(thread, "key", 3, &thread->reader.line->epoch, 8, &item), 0);
+	expect_equal(item.value_size, 1);
+}
+
+static void mget_over_the_epoch(struct overlap *overlap)
+{
+	struct cache_thread *thread = &overlap->client.thread;
+	struct larder_mget_entry entry = {
+		.key = "key", .key_size = 3, .buffer = &thread->reader.line->epoch, .buffer_size = 8
+	};
+
+	cache_mget(thread, &entry, 1);
+	expect_equal(entry.result, 0);
+	expect_equal(entry.item.value_size, 1);
+}
+
+START_TEST(test_get_that_is_revoked_starts_over)
+{
+	/* One byte of value leaves the other seven of the epoch, which is 1, as they are. */
+	static struct overlap overlap = { .right = "\1", .right_size = 1, .begun = epoch_is_overwritten };
+
+	overlap.read = _i ? mget_over_the_epoch : get_over_the_epoch;
+	overlap_run(&overlap, "\xff\xff\xff\xff\xff\xff\xff\xff");
+}
+END_TEST
+
+static bool view_is_pinned(struct overlap *overlap)
+{
+	return pins(&overlap->client.cache) > 0;
+}
+
+static void view_over_the_epoch(struct overlap *overlap)
+{
+	unsigned char *word = (unsigned char *)&overlap->client.thread.reader.line->epoch;
+	struct larder_view *view = (struct larder_view *)(void *)(word - offsetof(struct larder_view, size));
+	struct larder_view mine = { .shard = overlap->client.thread.shard };
+	struct object_view object;
+
+	expect_equal(cache_view(&overlap->client.thread, "key", 3, view), 0);
+	expect_equal(pins(&overlap->client.cache), 1); /* of many attempts only the last one left a pin */
+	look_up(&overlap->world, "key", &object);
+	expect_equal(object.value_size, 1);
+	mine.data = object.value;
+	mine.segment = (uint32_t)(object.offset >> overlap->world.arena->segment_shift);
+	cache_release(&overlap->client.cache, &mine);
+	expect_equal(pins(&overlap->client.cache), 0);
+}
+
+START_TEST(test_view_that_is_revoked_leaves_no_pin)
+{
+	static struct overlap overlap = {
+		.right = "v", .right_size = 1, .begun = view_is_pinned, .read = view_over_the_epoch
+	};
+
+	overlap_run(&overlap, "value");
+}
+END_TEST
+#endif
+
+int main(void)
+{
+	TCase *tests = tcase_create("read");
+
+	tcase_add_test(tests, test_get_describes_the_value);
+	tcase_add_test(tests, test_get_into_a_smaller_buffer);
+	tcase_add_test(tests, test_miss_touches_nothing);
+	tcase_add_test(tests, test_arguments_are_checked);
+	tcase_add_test(tests, test_lookups_and_hits_are_counted);
+	tcase_add_test(tests, test_view_is_the_value_in_place);
+	tcase_add_test(tests, test_view_pins_its_segment_until_released);
+	tcase_add_test(tests, test_view_of_a_counter_holds_nothing);
+	tcase_add_test(tests, test_view_of_nothing);
+	tcase_add_test(tests, test_batches_are_like_single_calls);
+	tcase_add_test(tests, test_revoked_calls_start_over);
+#ifndef LARDER_FORCE_FENCED
+	tcase_add_loop_test(tests, test_get_that_is_revoked_starts_over, 0, 2);
+	tcase_add_test(tests, test_view_that_is_revoked_leaves_no_pin);
+#endif
+	return suite_run("read", tests);
+}

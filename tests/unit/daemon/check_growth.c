@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/growth.h"
+
+#include "index/split.h"
+#include "tests/unit/support/objects.h"
+
+static uint32_t first_segment(const struct world *world)
+{
+	return world->arena->system_segments;
+}
+
+static void crowd(const struct world *world, uint32_t segment)
+{
+	store_relaxed(&world->arena->table[segment].overflow_used, world->arena->overflows);
+}
+
+static void child_segments(const struct world *world, uint32_t parent, uint32_t ret_child[2])
+{
+	uint64_t children = load_relaxed(&world->arena->table[parent].children);
+
+	ret_child[0] = (uint32_t)children;
+	ret_child[1] = (uint32_t)(children >> 32);
+}
+
+START_TEST(test_nothing_to_do)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t retired;
+
+	world_start(&world, MIB);
+	growth_init(&growth);
+	ck_assert(!growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(retired, GROWTH_NONE);
+	ck_assert_uint_eq(growth.segment, GROWTH_NONE);
+	ck_assert_uint_eq(growth.segments_wanted, 0);
+	ck_assert_uint_eq(world_count(&world, SEGMENT_INDEX), 1);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_crowded_segment_is_split)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t retired, first, child[2];
+
+	world_start(&world, MIB);
+	first = first_segment(&world);
+	crowd(&world, first);
+	growth_init(&growth);
+	ck_assert(growth_run(&growth, world.arena, &retired));
+	child_segments(&world, first, child);
+	ck_assert_uint_eq(retired, first);
+	ck_assert_int_eq(segment_load(world.arena, first).state, SEGMENT_RETIRED);
+	ck_assert_uint_eq(load_relaxed(&world.arena->directory[0]), child[0]);
+	ck_assert(!growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(retired, GROWTH_NONE);
+	world_stop(&world);
+}
+END_TEST
+
+/* A large segment is split in pieces, so that the keeper gets to its other work. */
+START_TEST(test_work_is_done_in_pieces)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t retired, pieces = 0, last = 0;
+
+	world_start(&world, 64 * MIB);
+	crowd(&world, first_segment(&world));
+	growth_init(&growth);
+	do {
+		ck_assert(growth_run(&growth, world.arena, &retired));
+		if (retired == GROWTH_NONE) {
+			ck_assert_uint_gt(growth.next_home, last);
+			ck_assert_uint_le(growth.next_home - last, 4096);
+			last = growth.next_home;
+		}
+		pieces++;
+	} while (retired == GROWTH_NONE);
+	ck_assert_uint_gt(pieces, 5);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_segment_as_deep_as_the_directory_is_left_alone)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t retired;
+
+	world_start(&world, MIB);
+	crowd(&world, first_segment(&world));
+	store_relaxed(&world.arena->table[first_segment(&world)].depth, world.arena->directory_bits);
+	growth_init(&growth);
+	ck_assert(!growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(growth.segments_wanted, 0);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_memory_is_asked_for)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t segment, generation, chunk, retired, taken = GROWTH_NONE;
+
+	world_start(&world, MIB);
+	crowd(&world, first_segment(&world));
+	while (segment_take_chunks(world.arena, 0, world.arena->chunks, 1, &segment, &generation, &chunk))
+		taken = segment;
+	growth_init(&growth);
+	ck_assert(!growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(growth.segments_wanted, 2);
+	segment_recycle(world.arena, taken);
+	ck_assert(!growth_run(&growth, world.arena, &retired)); /* one is not enough */
+	ck_assert_uint_eq(growth.segments_wanted, 2);
+	segment_recycle(world.arena, taken - 1);
+	ck_assert(growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(growth.segments_wanted, 0);
+	ck_assert_uint_eq(retired, first_segment(&world));
+	world_stop(&world);
+}
+END_TEST
+
+/* Children must not be split before all buckets of their parent have moved. */
+START_TEST(test_split_that_was_begun_comes_first)
+{
+	for (uint32_t crowded = 0; crowded < 2; crowded++) {
+		struct world world;
+		struct growth growth;
+		uint32_t retired, first, child[2];
+
+		world_start(&world, MIB);
+		first = first_segment(&world);
+		ck_assert(split_begin(world.arena, first));
+		child_segments(&world, first, child);
+		for (uint32_t home = 0; home < 100; home++)
+			ck_assert(split_bucket(world.arena, first, home));
+		crowd(&world, child[crowded]);
+		growth_init(&growth); /* a new keeper, which knows of nothing */
+		ck_assert(growth_run(&growth, world.arena, &retired));
+		ck_assert_uint_eq(retired, first);
+		ck_assert(growth_run(&growth, world.arena, &retired));
+		ck_assert_uint_eq(retired, child[crowded]);
+		world_stop(&world);
+	}
+}
+END_TEST
+
+START_TEST(test_what_can_be_reached)
+{
+	struct world world;
+	uint32_t first, child[2], lost;
+
+	world_start(&world, MIB);
+	first = first_segment(&world);
+	ck_assert(growth_reachable(world.arena, first));
+	ck_assert(segment_take_index(world.arena, &lost));
+	ck_assert(segment_change(world.arena, lost, SEGMENT_RETIRED, SEGMENT_INDEX));
+	ck_assert(!growth_reachable(world.arena, lost));
+	ck_assert(split_begin(world.arena, first));
+	child_segments(&world, first, child);
+	ck_assert(growth_reachable(world.arena, child[0]));
+	ck_assert(growth_reachable(world.arena, child[1]));
+	ck_assert(!growth_reachable(world.arena, lost));
+	for (uint32_t home = 0; home < world.arena->homes; home++)
+		ck_assert(split_bucket(world.arena, first, home));
+	ck_assert(growth_reachable(world.arena, first));
+	split_finish(world.arena, first);
+	ck_assert(!growth_reachable(world.arena, first));
+	ck_assert(growth_reachable(world.arena, child[0]));
+	ck_assert(growth_reachable(world.arena, child[1]));
+	/* what a retired segment calls its children need not be index segments of this life */
+	store_relaxed(&world.arena->table[first].children, (uint64_t)lost << 32 | lost);
+	ck_assert(!growth_reachable(world.arena, lost));
+	world_stop(&world);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = tcase_create("growth");
+
+	tcase_add_test(tests, test_nothing_to_do);
+	tcase_add_test(tests, test_crowded_segment_is_split);
+	tcase_add_test(tests, test_work_is_done_in_pieces);
+	tcase_add_test(tests, test_segment_as_deep_as_the_directory_is_left_alone);
+	tcase_add_test(tests, test_memory_is_asked_for);
+	tcase_add_test(tests, test_split_that_was_begun_comes_first);
+	tcase_add_test(tests, test_what_can_be_reached);
+	return suite_run("growth", tests);
+}
