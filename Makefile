@@ -210,6 +210,7 @@ endif
 
 LINTS := $(wildcard tools/lint/check_*.sh)
 SYSTEM_SCRIPTS := $(wildcard tests/system/test_*.sh)
+LINEAR_TEST := $(if $(LINEAR_SOURCES),tests/linear/test_linear.sh)
 RELEASE_SCRIPTS := tests/lint/test_lints.sh tests/install/test_install.sh
 
 # Some tests expect a fault of the processor, so the sanitizers leave those signals alone.
@@ -217,20 +218,22 @@ sanitizer_options := ASAN_OPTIONS=handle_segv=0:handle_sigbus=0 \
                      UBSAN_OPTIONS=handle_segv=0:handle_sigbus=0:print_stacktrace=1 \
                      TSAN_OPTIONS=handle_segv=0:handle_sigbus=0:halt_on_error=1:die_after_fork=0
 
+test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDER_DEMO=$(CURDIR)/$(DEMO) \
+                   LARDER_LINEAR=$(CURDIR)/$(LINEAR) LARDER_LIB=$(CURDIR)/$(BUILD)/lib CC='$(CC)' CXX='$(CXX)' \
+                   $(if $(SAN),CK_TIMEOUT_MULTIPLIER=10 $(sanitizer_options))
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
-run_tests = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDER_DEMO=$(CURDIR)/$(DEMO) \
-            LARDER_LINEAR=$(CURDIR)/$(LINEAR) LARDER_LIB=$(CURDIR)/$(BUILD)/lib CC='$(CC)' CXX='$(CXX)' \
-            $(if $(SAN),CK_TIMEOUT_MULTIPLIER=10 $(sanitizer_options)) \
-            tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
+run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: check check-unit check-programs lint format model bench demo
+.PHONY: check check-unit check-programs stress lint format model bench demo
 check: deps tests ## Install what is missing, build, and run every lint and test
-	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(SYSTEM_SCRIPTS) \
+	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
 check-unit: deps tests ## Run the unit tests only
 	@$(run_tests) $(UNIT_TESTS)
 check-programs: tests ## Run unit and system tests without lints (for the sanitizers)
-	@$(run_tests) $(UNIT_TESTS) $(SYSTEM_TESTS)
+	@$(run_tests) $(UNIT_TESTS) $(SYSTEM_TESTS) $(LINEAR_TEST)
+stress: tests ## Look for violations of linearizability for a minute or so (ROUNDS=20)
+	@$(test_environment) $(LINEAR_TEST) $(or $(ROUNDS),20) 2000000
 lint: lib ## Run the lints
 	@$(run_tests) $(LINTS)
 # The two headers that people read most are laid out by hand.

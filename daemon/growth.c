@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/growth.h"
 
+#include "daemon/log.h"
 #include "index/index.h"
 #include "index/split.h"
 
 #define HOMES_PER_RUN 2048u /* a millisecond or two */
+#define SPLIT_LOAD 4u       /* keys for each home, at the least, of a segment that is split; of 7 slots */
 
 void growth_init(struct growth *growth)
 {
@@ -47,10 +49,62 @@ static uint32_t choose(const struct arena *arena)
 			continue;
 		if (load_relaxed(&arena->table[segment].children) != 0)
 			return segment;
-		if (index_crowded(arena, segment) && load_relaxed(&arena->table[segment].depth) < arena->directory_bits)
+		if (index_crowded(arena, segment))
 			crowded = segment;
 	}
 	return crowded;
+}
+
+/* Whether a crowded segment has really as many keys as that; if not, it is only that keys came and went. */
+static bool loaded(const struct arena *arena, uint32_t segment)
+{
+	struct bucket *buckets = index_buckets(arena, segment);
+	uint32_t keys = 0;
+
+	for (uint32_t b = 0; b < arena->homes + arena->overflows; b++)
+		for (int i = 0; i < BUCKET_SLOTS; i++)
+			keys += slot_is_object(load_relaxed(&buckets[b].slots[i]));
+	return keys >= arena->homes * SPLIT_LOAD;
+}
+
+/* Nothing more can be done for a segment now. It is looked at again when more of its overflow buckets are taken. */
+static void leave_crowded(const struct arena *arena, uint32_t segment)
+{
+	if (index_crowded(arena, segment))
+		store_relaxed(&arena->table[segment].overflow_used, arena->overflows / 4 * 3);
+}
+
+/* Begins with a segment. False: it cannot be now. */
+static bool begin(struct growth *growth, const struct arena *arena, uint32_t segment)
+{
+	struct segment_entry *entry = &arena->table[segment];
+	bool full, begun;
+
+	if (load_relaxed(&entry->children) == 0) {
+		full = loaded(arena, segment);
+		if (full && load_relaxed(&entry->depth) >= arena->directory_bits) {
+			leave_crowded(arena, segment); /* the directory is as fine as it can be */
+			return false;
+		}
+		begun = full ? split_begin(arena, segment) : split_begin_rebuild(arena, segment);
+		if (!begun) {
+			growth->segments_wanted = full ? 2 : 1;
+			return false;
+		}
+	}
+	growth->segment = segment;
+	growth->next_home = 0;
+	return true;
+}
+
+/* Of a segment of which the table says what cannot be, nothing can be done but not to try for ever. */
+static void give_up(struct growth *growth, const struct arena *arena)
+{
+	log_line(LOG_WARNING, "some process wrote over what the arena says of index segment %u: it is not split",
+	         growth->segment);
+	store_relaxed(&arena->table[growth->segment].children, 0);
+	store_relaxed(&arena->table[growth->segment].overflow_used, 0);
+	growth->segment = GROWTH_NONE;
 }
 
 bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_retired)
@@ -60,21 +114,24 @@ bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_
 		uint32_t segment = choose(arena);
 
 		growth->segments_wanted = 0;
-		if (segment == GROWTH_NONE)
+		if (segment == GROWTH_NONE || !begin(growth, arena, segment))
 			return false;
-		if (load_relaxed(&arena->table[segment].children) == 0 && !split_begin(arena, segment)) {
-			growth->segments_wanted = 2;
+	}
+	for (uint32_t i = 0; i < HOMES_PER_RUN && growth->next_home < arena->homes; i++) {
+		if (!split_bucket(arena, growth->segment, growth->next_home++)) {
+			give_up(growth, arena);
 			return false;
 		}
-		growth->segment = segment;
-		growth->next_home = 0;
 	}
-	for (uint32_t i = 0; i < HOMES_PER_RUN && growth->next_home < arena->homes; i++)
-		split_bucket(arena, growth->segment, growth->next_home++);
 	if (growth->next_home < arena->homes)
 		return true;
-	split_finish(arena, growth->segment);
-	*ret_retired = growth->segment;
+	if (split_finish(arena, growth->segment)) {
+		uint64_t children = load_relaxed(&arena->table[growth->segment].children);
+
+		*ret_retired = growth->segment;
+		if ((uint32_t)children == children >> 32 && (uint32_t)children < arena->segment_count)
+			leave_crowded(arena, (uint32_t)children); /* few keys, but in long chains: as good as it gets */
+	}
 	growth->segment = GROWTH_NONE;
 	return true;
 }

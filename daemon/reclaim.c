@@ -27,10 +27,10 @@
 #include "index/index.h"
 #include "object/walk.h"
 
-#define IDLE_MS 250u          /* longest time between two looks at the arena */
-#define WAITING_MS 1u         /* while a stage waits */
-#define CONDEMN_BATCH 16u     /* segments taken into work at once */
-#define EMPTY_LIFE_MS 1000u   /* how long a segment in which nothing was stored yet stays */
+#define IDLE_MS 250u        /* longest time between two looks at the arena */
+#define WAITING_MS 1u       /* while a stage waits */
+#define CONDEMN_BATCH 16u   /* segments taken into work at once */
+#define EMPTY_LIFE_MS 1000u /* how long a segment in which nothing was stored yet stays */
 
 enum stage { STAGE_NONE, STAGE_DRAINING, STAGE_GRACE, STAGE_PINNED };
 enum reason { REASON_EXPIRED, REASON_EVICTED, REASON_SPLIT };
@@ -53,7 +53,7 @@ struct reclaim {
 	struct growth growth;
 	struct client *clients;
 	uint32_t client_count, client_room;
-	uint32_t in_work; /* segments in a stage */
+	uint32_t in_work;   /* segments in a stage */
 	struct work work[]; /* for each segment */
 };
 
@@ -66,23 +66,31 @@ static void add_counter(atomic_u64 *total, uint64_t *added, uint64_t now)
 	*added = now;
 }
 
-static void add_counters(struct reclaim *reclaim, struct client *client)
+/* The counters of all threads of a client. */
+static struct client sum_counters(struct control *control)
 {
-	struct control_page *page = client->control->page;
-	struct arena_header *header = reclaim->arena->header;
+	struct control_page *page = control->page;
 	uint64_t high = load_relaxed(&page->thread_high);
-	uint64_t gets = 0, hits = 0, sets = 0, deletes = 0;
+	struct client sum = { .control = control };
 
 	for (uint64_t i = 0; i < high && i < THREADS_MAX; i++) {
-		gets += load_relaxed(&page->threads[i].gets);
-		hits += load_relaxed(&page->threads[i].hits);
-		sets += load_relaxed(&page->threads[i].sets);
-		deletes += load_relaxed(&page->threads[i].deletes);
+		sum.gets += load_relaxed(&page->threads[i].gets);
+		sum.hits += load_relaxed(&page->threads[i].hits);
+		sum.sets += load_relaxed(&page->threads[i].sets);
+		sum.deletes += load_relaxed(&page->threads[i].deletes);
 	}
-	add_counter(&header->gets, &client->gets, gets);
-	add_counter(&header->hits, &client->hits, hits);
-	add_counter(&header->sets, &client->sets, sets);
-	add_counter(&header->deletes, &client->deletes, deletes);
+	return sum;
+}
+
+static void add_counters(struct reclaim *reclaim, struct client *client)
+{
+	struct arena_header *header = reclaim->arena->header;
+	struct client now = sum_counters(client->control);
+
+	add_counter(&header->gets, &client->gets, now.gets);
+	add_counter(&header->hits, &client->hits, now.hits);
+	add_counter(&header->sets, &client->sets, now.sets);
+	add_counter(&header->deletes, &client->deletes, now.deletes);
 }
 
 static void update_statistics(struct reclaim *reclaim)
@@ -102,7 +110,8 @@ int reclaim_add_client(struct reclaim *reclaim, struct control *control)
 		reclaim->clients = clients;
 		reclaim->client_room = room;
 	}
-	reclaim->clients[reclaim->client_count++] = (struct client){ .control = control };
+	/* What the client of an earlier keeper counted so far is in the arena's totals already. */
+	reclaim->clients[reclaim->client_count++] = sum_counters(control);
 	store_relaxed(&reclaim->arena->header->clients, reclaim->client_count);
 	return 0;
 }
@@ -273,7 +282,8 @@ static void unlink_objects(const struct arena *arena, uint32_t segment)
 	while (object_walk_next(arena, &walk, &object))
 		index_unlink(arena, &object, generation);
 	if (walk.faults)
-		log_line(LOG_WARNING, "segment %u holds what no writer leaves there: some process wrote over it", segment);
+		log_line(LOG_WARNING, "segment %u holds what no writer leaves there: some process wrote over it",
+		         segment);
 }
 
 /* DRAINING -> GRACE for all that have no writer. Return: how many went on. */
@@ -325,7 +335,8 @@ static uint32_t revoke_stalled(struct reclaim *reclaim)
 	for (uint32_t i = 0; epoch && i < reclaim->client_count; i++)
 		revoked += grace_revoke(reclaim->clients[i].control, epoch);
 	if (revoked)
-		log_line(LOG_INFO, "%u stopped thread%s will start over when it goes on", revoked, revoked == 1 ? "" : "s");
+		log_line(LOG_INFO, "%u stopped thread%s will start over when it goes on", revoked,
+		         revoked == 1 ? "" : "s");
 	return revoked;
 }
 

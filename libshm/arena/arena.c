@@ -73,11 +73,15 @@ int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_byt
 	int fd = -EINVAL;
 
 	if (bytes == 0 || bytes != arena_round_bytes(bytes))
-		return fault_set(fault, -EINVAL, "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
-		                 "in steps of 2 MiB (64 KiB below 2 MiB)", bytes);
+		return fault_set(fault, -EINVAL,
+		                 "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
+		                 "in steps of 2 MiB (64 KiB below 2 MiB)",
+		                 bytes);
 	if (choice == PAGES_HUGE && bytes % HUGE_PAGE != 0)
-		return fault_set(fault, -EINVAL, "an arena of %" PRIu64 " KiB cannot be on huge pages of 2 MiB: make it a "
-		                 "multiple of that, or allow ordinary pages", bytes >> 10);
+		return fault_set(fault, -EINVAL,
+		                 "an arena of %" PRIu64 " KiB cannot be on huge pages of 2 MiB: make it a "
+		                 "multiple of that, or allow ordinary pages",
+		                 bytes >> 10);
 	if (choice != PAGES_SMALL && bytes % HUGE_PAGE == 0)
 		fd = sealed_memfd(bytes, MFD_HUGETLB | MFD_HUGE_2MB);
 	if (fd >= 0) {
@@ -85,17 +89,22 @@ int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_byt
 		return fd;
 	}
 	if (choice == PAGES_HUGE)
-		return fault_set(fault, -ENOMEM, "cannot have %" PRIu64 " huge pages of 2 MiB (%s): reserve them with "
-		                 "sysctl vm.nr_hugepages=N, or allow ordinary pages", (bytes + HUGE_PAGE - 1) / HUGE_PAGE,
-		                 strerror(-fd));
+		return fault_set(fault, -ENOMEM,
+		                 "cannot have %" PRIu64 " huge pages of 2 MiB (%s): reserve them with "
+		                 "sysctl vm.nr_hugepages=N, or allow ordinary pages",
+		                 (bytes + HUGE_PAGE - 1) / HUGE_PAGE, strerror(-fd));
 	/* Asking tmpfs for more than there is would wake the out-of-memory killer rather than fail. */
 	if (bytes > memory_available())
-		return fault_set(fault, -ENOMEM, "an arena of %" PRIu64 " MiB does not fit in the %" PRIu64 " MiB of memory "
-		                 "that this host can give: choose a smaller size", bytes >> 20, memory_available() >> 20);
+		return fault_set(fault, -ENOMEM,
+		                 "an arena of %" PRIu64 " MiB does not fit in the %" PRIu64 " MiB of memory "
+		                 "that this host can give: choose a smaller size",
+		                 bytes >> 20, memory_available() >> 20);
 	fd = sealed_memfd(bytes, 0);
 	if (fd < 0)
-		return fault_set(fault, fd, "cannot allocate %" PRIu64 " MiB of shared memory (%s): choose a smaller size, or "
-		                 "raise the memory limit of this service", bytes >> 20, strerror(-fd));
+		return fault_set(fault, fd,
+		                 "cannot allocate %" PRIu64 " MiB of shared memory (%s): choose a smaller size, or "
+		                 "raise the memory limit of this service",
+		                 bytes >> 20, strerror(-fd));
 	*ret_page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	return fd;
 }
@@ -161,6 +170,7 @@ static void adopt_geometry(struct arena *arena, const struct arena_header *heade
 	arena->homes = buckets - arena->overflows;
 	arena->clock_offset_ns = header->clock_offset_ns;
 	arena->id = header->arena_id;
+	arena->plain_epochs = header->plain_epochs;
 	memcpy(arena->secret, header->secret, SECRET_BYTES);
 }
 
@@ -185,7 +195,8 @@ static int map_memory(int fd, bool writable, struct arena *arena, struct fault *
 	arena->bytes = (uint64_t)file.st_size;
 	arena->writable = writable;
 	if (arena->bytes == 0 || arena->bytes != arena_round_bytes(arena->bytes))
-		return fault_set(fault, -EPROTO, "this is no arena: %" PRIu64 " bytes is no size for one", arena->bytes);
+		return fault_set(fault, -EPROTO, "this is no arena: %" PRIu64 " bytes is no size for one",
+		                 arena->bytes);
 	arena->base = mmap(NULL, arena->bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 	if (arena->base == MAP_FAILED)
 		return fault_set(fault, -errno, "cannot map the arena of %" PRIu64 " MiB: %s", arena->bytes >> 20,
@@ -237,7 +248,8 @@ static int check_header(const struct arena_header *header, uint64_t bytes, struc
 	if (header->magic != ARENA_MAGIC)
 		return fault_set(fault, -EPROTO, "this is no larder arena");
 	if (header->layout_version != LAYOUT_VERSION || header->layout_stamp != layout_stamp())
-		return fault_set(fault, -EPROTO, "the arena has layout %" PRIu64 " (stamp %016" PRIx64 "), this program knows "
+		return fault_set(fault, -EPROTO,
+		                 "the arena has layout %" PRIu64 " (stamp %016" PRIx64 "), this program knows "
 		                 "layout %d (stamp %016" PRIx64 "): use the same version of larder on both sides",
 		                 header->layout_version, header->layout_stamp, LAYOUT_VERSION, layout_stamp());
 	plan_geometry(&expected, bytes);
@@ -245,7 +257,8 @@ static int check_header(const struct arena_header *header, uint64_t bytes, struc
 	    header->segment_count != expected.segment_count || header->system_segments != expected.system_segments ||
 	    header->table_offset != expected.table_offset || header->directory_offset != expected.directory_offset ||
 	    header->directory_bits != expected.directory_bits)
-		return fault_set(fault, -EPROTO, "the arena's header contradicts its size: it was damaged; restart larderd "
+		return fault_set(fault, -EPROTO,
+		                 "the arena's header contradicts its size: it was damaged; restart larderd "
 		                 "with a new arena");
 	return 0;
 }

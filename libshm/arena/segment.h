@@ -33,7 +33,7 @@ static inline uint64_t segment_pack(struct segment_word word)
 static inline struct segment_word segment_unpack(uint64_t packed)
 {
 	struct segment_word word = {
-		.generation = (uint32_t)(packed & SEGMENT_GENERATION_MASK),
+		.generation = (uint32_t)packed,
 		.state = (enum segment_state)(packed >> SEGMENT_STATE_SHIFT & 0xff),
 		.ttl_class = (uint32_t)(packed >> SEGMENT_CLASS_SHIFT & 0xff),
 		.next_chunk = (uint32_t)(packed >> SEGMENT_CHUNK_SHIFT & 0xffff),

@@ -49,8 +49,8 @@ struct pair {
 	uint64_t low, high;
 };
 
-__attribute__((no_sanitize("thread")))
-static inline bool pair_cas(void *address, struct pair expected, struct pair desired)
+__attribute__((no_sanitize("thread"))) static inline bool pair_cas(void *address, struct pair expected,
+                                                                   struct pair desired)
 {
 	__extension__ typedef unsigned __int128 u128;
 

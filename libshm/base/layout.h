@@ -17,10 +17,10 @@
 #include "base/atomics.h"
 
 #define LAYOUT_VERSION 1
-#define ARENA_MAGIC UINT64_C(0x414e4552414c4452)   /* "RDLARENA": an arena */
-#define CONTROL_MAGIC UINT64_C(0x4c5254434c4452)  /* "RDLCTRL": a control page */
+#define ARENA_MAGIC UINT64_C(0x414e4552414c4452) /* "RDLARENA": an arena */
+#define CONTROL_MAGIC UINT64_C(0x4c5254434c4452) /* "RDLCTRL": a control page */
 
-#define CACHE_LINE 64  /* a bucket */
+#define CACHE_LINE 64    /* a bucket */
 #define PRIVATE_LINE 128 /* what one writer owns: two lines, because adjacent ones are prefetched in pairs */
 
 /* ---- geometry ---------------------------------------------------------------------------------------------------- */
@@ -53,12 +53,12 @@ struct arena_header {
 	uint64_t table_offset;     /* struct segment_entry[segment_count] */
 	uint64_t directory_offset; /* atomic_u32[1 << directory_bits], by the highest bits of the hash */
 	uint64_t directory_bits;
-	uint64_t page_bytes;       /* page size of the memory, for information */
-	uint64_t access;           /* enum larder_access */
-	uint64_t arena_id;         /* random: tells one arena from the next */
-	uint64_t clock_offset_ns;  /* arena time = CLOCK_MONOTONIC + this; was the wall clock when the arena was made */
-	uint64_t created_ms;       /* arena time */
-	uint64_t plain_epochs;     /* 1: larderd can issue memory barriers, so readers need not */
+	uint64_t page_bytes;      /* page size of the memory, for information */
+	uint64_t access;          /* enum larder_access */
+	uint64_t arena_id;        /* random: tells one arena from the next */
+	uint64_t clock_offset_ns; /* arena time = CLOCK_MONOTONIC + this; was the wall clock when the arena was made */
+	uint64_t created_ms;      /* arena time */
+	uint64_t plain_epochs;    /* 1: larderd can issue memory barriers, so readers need not */
 	uint8_t secret[SECRET_BYTES]; /* of the key hash */
 
 	/* Written by the keeper only. */
@@ -66,14 +66,16 @@ struct arena_header {
 	atomic_u64 clients;
 	atomic_u64 expired_segments;
 	atomic_u64 evicted_segments;
-	atomic_u64 gets, hits, sets, deletes; /* of all clients, dead and alive; brought up to date a few times a second */
+	atomic_u64 gets, hits, sets,
+		deletes; /* of all clients, dead and alive; brought up to date a few times a second */
 
 	/* Written by whoever allocates. */
 	_Alignas(PRIVATE_LINE) atomic_u32 free_sequence; /* futex: the keeper adds 1 when segments became free */
 	atomic_u32 free_segments;                        /* a hint; the keeper counts anew */
 	atomic_u32 free_low_mark;                        /* below this a writer wakes the keeper */
 	atomic_u32 search_hint;                          /* segment from which to look for a free one */
-	_Alignas(PRIVATE_LINE) atomic_u32 open_segment[TTL_CLASSES]; /* segment + 1 in which a class allocates; 0: none */
+	_Alignas(PRIVATE_LINE)
+		atomic_u32 open_segment[TTL_CLASSES]; /* segment + 1 in which a class allocates; 0: none */
 };
 
 /* ---- segments ---------------------------------------------------------------------------------------------------- */
@@ -83,27 +85,29 @@ enum segment_state {
 	SEGMENT_OPEN = 1,      /* data: chunks can be taken while there are some */
 	SEGMENT_CONDEMNED = 2, /* data: no more objects; being unlinked by the keeper */
 	SEGMENT_INDEX = 3,     /* buckets */
-	SEGMENT_RETIRED = 4,   /* nothing refers to it: an index segment before or after its life, data about to be free */
-	SEGMENT_SYSTEM = 5     /* header and tables */
+	SEGMENT_RETIRED =
+		4,         /* nothing refers to it: an index segment before or after its life, data about to be free */
+	SEGMENT_SYSTEM = 5 /* header and tables */
 };
 
 /*
  * The state word of a segment, changed by compare-and-swap only, so that taking a chunk, condemning and recycling exclude
- * each other:	{ zero:17 | next chunk:16 | TTL class:8 | state:8 | generation:15 }, generation lowest.
+ * each other:	{ next chunk:16 | TTL class:8 | state:8 | generation:32 }, generation lowest.
+ *
+ * A thread that keeps a run for hours compares the whole generation; a slot word has room for its lowest bits only, which
+ * serve the length of one operation.
  */
-#define SEGMENT_GENERATION_BITS 15
-#define SEGMENT_GENERATION_MASK ((UINT64_C(1) << SEGMENT_GENERATION_BITS) - 1)
-#define SEGMENT_STATE_SHIFT 15
-#define SEGMENT_CLASS_SHIFT 23
-#define SEGMENT_CHUNK_SHIFT 31
+#define SEGMENT_STATE_SHIFT 32
+#define SEGMENT_CLASS_SHIFT 40
+#define SEGMENT_CHUNK_SHIFT 48
 
 struct segment_entry {
 	_Alignas(CACHE_LINE) atomic_u64 state;
 	atomic_u64 expires_ms; /* data: no object lives longer (arena time); 0: some do not expire */
 	atomic_u64 opened_ms;  /* data: when it was taken from free (arena time): the age for eviction */
-	atomic_u64 children;   /* index: { segment of the hashes with 1 : 32 | with 0 : 32 } once a split began, else 0 */
-	atomic_u32 prefix;     /* index: the first directory entry it serves */
-	atomic_u32 depth;      /* index: how many directory bits its keys share */
+	atomic_u64 children; /* index: { segment of the hashes with 1 : 32 | with 0 : 32 } once a split began, else 0 */
+	atomic_u32 prefix;   /* index: the first directory entry it serves */
+	atomic_u32 depth;    /* index: how many directory bits its keys share */
 	atomic_u32 overflow_used; /* index: overflow buckets that have an owner; a hint for growth */
 	atomic_u32 reserved;
 };
@@ -123,7 +127,8 @@ struct chunk_header {
  * The head is written last, with release. Nothing is changed once it is published, except the words of a counter.
  */
 struct object {
-	atomic_u64 head; /* { value size:32 | heat:8, for eviction | OBJECT_...:8 | key size:16 }; 0: no object here (yet) */
+	atomic_u64
+		head; /* { value size:32 | heat:8, for eviction | OBJECT_...:8 | key size:16 }; 0: no object here (yet) */
 	uint64_t version;
 };
 #define OBJECT_FLAGS_SHIFT 16
@@ -155,6 +160,7 @@ struct counter {
 #define SLOT_FROZEN (UINT64_C(1) << 36) /* a split is copying this bucket: no change any more */
 #define SLOT_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
 #define SLOT_GENERATION_SHIFT 37
+#define SLOT_GENERATION_MASK UINT64_C(0x7fff) /* of a segment's generation */
 #define SLOT_TAG_SHIFT 52
 #define SLOT_TAG_MASK UINT64_C(0x7ff)
 #define SLOT_SEQUENCE_SHIFT 37 /* empty: { 00 | zero:4 | sequence:21 | frozen:1 | nonce:36 }; all zero: never used */
@@ -212,13 +218,34 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_SHORT_LOCK_FREE == 2, "atom
 static inline uint64_t layout_stamp(void)
 {
 	const uint64_t facts[] = {
-		LAYOUT_VERSION, CHUNK_BYTES, OBJECT_UNIT, TTL_CLASSES, BUCKET_SLOTS, CHAIN_BUCKETS, THREADS_MAX, PIN_SHARDS,
-		sizeof(struct arena_header), offsetof(struct arena_header, secret), offsetof(struct arena_header, epoch),
-		offsetof(struct arena_header, free_sequence), offsetof(struct arena_header, open_segment),
-		offsetof(struct segment_entry, expires_ms), offsetof(struct segment_entry, children),
-		offsetof(struct segment_entry, overflow_used), OBJECT_VALUE_SIZE_SHIFT, offsetof(struct object, version),
-	 offsetof(struct bucket, slots), offsetof(struct thread_line, write_pin),
-		offsetof(struct thread_line, gets), offsetof(struct control_page, threads), sizeof(struct control_page),
+		LAYOUT_VERSION,
+		CHUNK_BYTES,
+		OBJECT_UNIT,
+		TTL_CLASSES,
+		BUCKET_SLOTS,
+		CHAIN_BUCKETS,
+		THREADS_MAX,
+		PIN_SHARDS,
+		SEGMENT_STATE_SHIFT,
+		SEGMENT_CLASS_SHIFT,
+		SEGMENT_CHUNK_SHIFT,
+		SLOT_TAG_SHIFT,
+		CONTROL_TARGET_SHIFT,
+		sizeof(struct arena_header),
+		offsetof(struct arena_header, secret),
+		offsetof(struct arena_header, epoch),
+		offsetof(struct arena_header, free_sequence),
+		offsetof(struct arena_header, open_segment),
+		offsetof(struct segment_entry, expires_ms),
+		offsetof(struct segment_entry, children),
+		offsetof(struct segment_entry, overflow_used),
+		OBJECT_VALUE_SIZE_SHIFT,
+		offsetof(struct object, version),
+		offsetof(struct bucket, slots),
+		offsetof(struct thread_line, write_pin),
+		offsetof(struct thread_line, gets),
+		offsetof(struct control_page, threads),
+		sizeof(struct control_page),
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 

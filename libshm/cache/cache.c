@@ -22,7 +22,7 @@ static int attach_control(struct cache *cache, int control_fd, int wake_fd, bool
 	cache->wake_fd = wake_fd;
 	cache->timeout_ms = timeout_ms;
 	/* Plain sections need larderd to be able to issue barriers, and this process to receive them. */
-	cache->fenced = force_fenced || !cache->arena.header->plain_epochs || platform_barrier_register() != 0;
+	cache->fenced = force_fenced || !cache->arena.plain_epochs || platform_barrier_register() != 0;
 	store_relaxed(&cache->control.page->fenced, cache->fenced);
 	return 0;
 }
@@ -66,7 +66,8 @@ static int take_line(struct cache *cache)
 		while (~taken != 0) {
 			int bit = __builtin_ctzll(~taken);
 
-			if (cas_acq_rel(&cache->lines_in_use[word], &taken, taken | UINT64_C(1) << bit)) /* A20 <- R20 */
+			if (cas_acq_rel(&cache->lines_in_use[word], &taken,
+			                taken | UINT64_C(1) << bit)) /* A20 <- R20 */
 				return word * 64 + bit;
 		}
 	}

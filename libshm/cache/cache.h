@@ -94,7 +94,7 @@ struct write_request {
 	size_t key_size;
 	const void *value; /* set, add, replace, cas, append */
 	size_t value_size;
-	uint64_t ttl_ms; /* set, add, replace, cas, touch; incr: of a new counter */
+	uint64_t ttl_ms;           /* set, add, replace, cas, touch; incr: of a new counter */
 	uint64_t expected_version; /* cas; delete (0: any) */
 	int64_t delta, initial;    /* incr */
 	uint32_t flags;            /* the user's 32 bits */

@@ -24,7 +24,8 @@ static void add_chain(const struct arena *arena, const struct index_chain *chain
 	for (uint32_t slot = 0; slot < chain->buckets * BUCKET_SLOTS; slot++) {
 		struct object_view object;
 
-		if (!slot_is_object(chain->words[slot]) || !object_parse(arena, slot_offset(chain->words[slot]), &object))
+		if (!slot_is_object(chain->words[slot]) ||
+		    !object_parse(arena, slot_offset(chain->words[slot]), &object))
 			continue;
 		totals->entries++;
 		totals->key_bytes += object.key_size;

@@ -83,10 +83,16 @@ int counter_add(struct cache_thread *thread, const struct index_chain *chain, in
 	const struct arena *arena = &thread->cache->arena;
 	uint64_t word = chain->words[chain->found];
 	uint32_t segment = (uint32_t)(slot_offset(word) >> arena->segment_shift);
+	uint32_t generation = segment_load(arena, segment).generation;
 	int result;
 
-	if (!epoch_pin_write(&thread->reader, arena, segment, slot_generation(word)))
+	if (!epoch_pin_write(&thread->reader, arena, segment, generation))
 		return -EBUSY;
+	/* Pinned, and the section was not revoked before: this is still the segment of the slot word. */
+	if (!epoch_valid(&thread->reader)) {
+		epoch_unpin_write(&thread->reader);
+		return -EBUSY;
+	}
 	result = add_in_place(chain->object.counter, delta, now_version, ret_result);
 	epoch_unpin_write(&thread->reader);
 	return result;

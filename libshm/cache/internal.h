@@ -13,7 +13,8 @@ static inline void count(atomic_u64 *counter, uint64_t by)
 }
 
 /* Whether the object's life is over. Reads the clock only when the object has an end at all. */
-static inline __attribute__((always_inline)) bool cache_expired(const struct arena *arena, const struct object_view *object, uint64_t *ret_ttl_ms)
+static inline __attribute__((always_inline)) bool cache_expired(const struct arena *arena,
+                                                                const struct object_view *object, uint64_t *ret_ttl_ms)
 {
 	uint64_t now_ms;
 

@@ -9,8 +9,9 @@
 #include "cache/internal.h"
 
 /* Finds a living object, inside a section. Inlined always: then what a caller does not ask of the object is not computed. */
-static inline __attribute__((always_inline)) bool find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
-                        struct object_view *ret_object, uint64_t *ret_ttl_ms)
+static inline __attribute__((always_inline)) bool find(const struct arena *arena, uint64_t hash, const void *key,
+                                                       size_t key_size, struct object_view *ret_object,
+                                                       uint64_t *ret_ttl_ms)
 {
 	return index_lookup(arena, hash, key, key_size, ret_object) && !cache_expired(arena, ret_object, ret_ttl_ms);
 }
@@ -27,8 +28,9 @@ static inline void describe(const struct object_view *object, uint64_t ttl_ms, u
 }
 
 /* One lookup and copy, inside a section. */
-static inline __attribute__((always_inline)) int copy_out(const struct arena *arena, uint64_t hash, const void *key, size_t key_size, void *buffer,
-                           size_t buffer_size, struct larder_item *ret_item)
+static inline __attribute__((always_inline)) int copy_out(const struct arena *arena, uint64_t hash, const void *key,
+                                                          size_t key_size, void *buffer, size_t buffer_size,
+                                                          struct larder_item *ret_item)
 {
 	struct object_view object;
 	uint64_t ttl_ms, version;
@@ -90,8 +92,9 @@ static inline void unpin(const struct cache *cache, uint32_t shard, uint32_t seg
 }
 
 /* One lookup and pin, inside a section. */
-static inline __attribute__((always_inline)) int pin_in_place(struct cache_thread *thread, uint64_t hash, const void *key, size_t key_size,
-                               struct larder_view *ret_view)
+static inline __attribute__((always_inline)) int pin_in_place(struct cache_thread *thread, uint64_t hash,
+                                                              const void *key, size_t key_size,
+                                                              struct larder_view *ret_view)
 {
 	const struct arena *arena = &thread->cache->arena;
 	struct object_view object;
@@ -208,10 +211,11 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 			for (size_t i = 0; i < keys; i++) {
 				struct larder_mget_entry *entry = &group[i];
 
-				entry->result = !cache_key_valid(entry->key, entry->key_size) || (!entry->buffer && entry->buffer_size)
+				entry->result = !cache_key_valid(entry->key, entry->key_size) ||
+				                                (!entry->buffer && entry->buffer_size)
 				                        ? -EINVAL
-				                        : copy_out(arena, hashes[i], entry->key, entry->key_size, entry->buffer,
-				                                   entry->buffer_size, &entry->item);
+				                        : copy_out(arena, hashes[i], entry->key, entry->key_size,
+				                                   entry->buffer, entry->buffer_size, &entry->item);
 			}
 		} while (!epoch_exit(&thread->reader));
 		for (size_t i = 0; i < keys; i++)

@@ -12,8 +12,8 @@
 #include "cache/internal.h"
 #include "index/walk.h"
 
-#define CHAINS_PER_SECTION 64   /* a section is short */
-#define CHAINS_PER_CALL 65536   /* and a call is bounded */
+#define CHAINS_PER_SECTION 64 /* a section is short */
+#define CHAINS_PER_CALL 65536 /* and a call is bounded */
 
 struct cursor {
 	struct index_walk walk; /* its home is the one to be read next */
@@ -38,7 +38,8 @@ static struct cursor unpack(const struct larder_cursor *packed)
 static void pack(const struct cursor *cursor, struct larder_cursor *ret_packed)
 {
 	ret_packed->position[0] = (uint64_t)cursor->walk.directory << 32 | cursor->walk.depth;
-	ret_packed->position[1] = (uint64_t)cursor->walk.segment << 32 | (uint64_t)cursor->walk.home << 8 | cursor->slot;
+	ret_packed->position[1] = (uint64_t)cursor->walk.segment << 32 | (uint64_t)cursor->walk.home << 8 |
+	                          cursor->slot;
 }
 
 /* What a call has gathered. */
@@ -58,8 +59,9 @@ static bool gather(const struct arena *arena, uint64_t word, const void *prefix,
 	char text[NUMBER_TEXT];
 	uint64_t ttl_ms;
 
-	if (!slot_is_object(word) || !object_parse(arena, slot_offset(word), &object) || object.key_size < prefix_size ||
-	    (prefix_size && memcmp(object.key, prefix, prefix_size) != 0) || cache_expired(arena, &object, &ttl_ms))
+	if (!slot_is_object(word) || !object_parse(arena, slot_offset(word), &object) ||
+	    object.key_size < prefix_size || (prefix_size && memcmp(object.key, prefix, prefix_size) != 0) ||
+	    cache_expired(arena, &object, &ttl_ms))
 		return true;
 	if (harvest->entry_count == harvest->max_entries || object.key_size > harvest->size - harvest->used)
 		return false;

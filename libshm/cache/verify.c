@@ -73,8 +73,8 @@ static void check_segments(struct verifier *verifier)
 		if (word.state > SEGMENT_SYSTEM)
 			fault(verifier, "segment %u: %d is no state", segment, (int)word.state);
 		if ((segment < arena->system_segments) != (word.state == SEGMENT_SYSTEM))
-			fault(verifier, "segment %u: in state %d, but system segments are the first %u", segment, (int)word.state,
-			      arena->system_segments);
+			fault(verifier, "segment %u: in state %d, but system segments are the first %u", segment,
+			      (int)word.state, arena->system_segments);
 		if (word.next_chunk > arena->chunks || word.ttl_class >= TTL_CLASSES)
 			fault(verifier, "segment %u: chunk %u or TTL class %u does not exist", segment, word.next_chunk,
 			      word.ttl_class);
@@ -111,7 +111,8 @@ static void check_directory(struct verifier *verifier)
 				break;
 		}
 		if (!sound)
-			fault(verifier, "directory entry %u: segment %u is not the index segment of these hashes", entry, after);
+			fault(verifier, "directory entry %u: segment %u is not the index segment of these hashes",
+			      entry, after);
 	}
 }
 
@@ -143,7 +144,7 @@ static const char *object_fault(const struct arena *arena, const struct index_ch
 	state = segment_load(arena, segment);
 	if (state.state != SEGMENT_OPEN && state.state != SEGMENT_CONDEMNED)
 		return "its segment holds no data";
-	if (state.generation != slot_generation(word))
+	if ((state.generation & SLOT_GENERATION_MASK) != slot_generation(word))
 		return "its segment is of another generation";
 	if ((offset + ret_object->size - 1) >> arena->segment_shift != segment)
 		return "it goes beyond its segment";
@@ -194,8 +195,8 @@ static void check_chain(struct verifier *verifier, const struct index_chain *cha
 	verifier->counts.buckets += chain->buckets;
 	verifier->counts.intents += (chain->control & CONTROL_OFFSET_MASK) != 0;
 	if (chain->control & (CONTROL_FROZEN | CONTROL_MOVED) && !splitting)
-		fault(verifier, "index segment %u bucket %u: frozen, but the segment is not being split", chain->segment,
-		      chain->home);
+		fault(verifier, "index segment %u bucket %u: frozen, but the segment is not being split",
+		      chain->segment, chain->home);
 	for (uint32_t p = 0; p < chain->buckets * BUCKET_SLOTS; p++) {
 		uint64_t word = chain->words[p];
 		const char *what = NULL;
@@ -212,8 +213,8 @@ static void check_chain(struct verifier *verifier, const struct index_chain *cha
 		for (uint32_t other = 0; other < p && present[p]; other++)
 			if (present[other] && same_key(&objects[other], &objects[p]) && unchanged(chain, other) &&
 			    unchanged(chain, p))
-				fault(verifier, "index segment %u bucket %u: slots %u and %u have the same key", chain->segment,
-				      chain->home, other, p);
+				fault(verifier, "index segment %u bucket %u: slots %u and %u have the same key",
+				      chain->segment, chain->home, other, p);
 	}
 }
 
@@ -263,7 +264,8 @@ static void check_data(struct verifier *verifier)
 			continue;
 		verifier->counts.objects += objects;
 		if (walk.faults)
-			fault(verifier, "data segment %u: %u places that are neither an object nor free", segment, walk.faults);
+			fault(verifier, "data segment %u: %u places that are neither an object nor free", segment,
+			      walk.faults);
 	}
 }
 

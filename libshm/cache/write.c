@@ -74,6 +74,8 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	enum index_result index;
 	unsigned char *value;
 
+	uint64_t size;
+
 	if (value_size > arena_value_max(arena, writer->request->key_size))
 		return -E2BIG;
 	plan->key = writer->request->key;
@@ -84,8 +86,10 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		plan->flags |= OBJECT_EXPIRES;
 	if (plan->user_flags)
 		plan->flags |= OBJECT_FLAGS;
-	if (allocate_begin(thread->allocator, &thread->reader, arena,
-	                   object_size(plan->flags, plan->key_size, plan->value_size), plan->expires_ms, writer->now_ms, &room))
+	size = object_size(plan->flags, plan->key_size, plan->value_size);
+	if (size > arena->segment_bytes - sizeof(struct chunk_header))
+		return -E2BIG; /* a key that leaves no room even for an empty value, in a small arena */
+	if (allocate_begin(thread->allocator, &thread->reader, arena, size, plan->expires_ms, writer->now_ms, &room))
 		return ATTEMPT_NO_MEMORY;
 	value = object_write(arena, room.offset, plan);
 	if (parts->old_size)
@@ -203,7 +207,8 @@ static int write_incr(struct writer *writer)
 	int result;
 
 	if (old->counter) {
-		result = counter_add(writer->thread, &writer->chain, request->delta, writer->now_version, writer->result);
+		result = counter_add(writer->thread, &writer->chain, request->delta, writer->now_version,
+		                     writer->result);
 		writer->published = result != -EBUSY;
 		if (result != -EBUSY)
 			return result;
@@ -326,8 +331,10 @@ static bool wait_for_room(const struct cache *cache, const struct writer *writer
 
 	if (now_ms >= deadline_ms)
 		return false;
-	/* One long chain in a segment that is not full is no reason to grow. */
-	if (wanted == ATTEMPT_NO_SLOT && !index_crowded(&cache->arena, writer->chain.segment))
+	/* One long chain in a segment that is not full is no reason to grow, and one that cannot be split cannot grow. */
+	if (wanted == ATTEMPT_NO_SLOT &&
+	    (!index_crowded(&cache->arena, writer->chain.segment) ||
+	     load_relaxed(&cache->arena.table[writer->chain.segment].depth) >= cache->arena.directory_bits))
 		return false;
 	cache_wake_keeper(cache);
 	platform_futex_wait(&cache->arena.header->free_sequence, seen_sequence, (uint32_t)(deadline_ms - now_ms));

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -151,6 +152,8 @@ static void detach(struct larder *cache)
 		process_delist(cache->process);
 		cache->attachment = attachment->inherited;
 		cache_detach(&attachment->cache);
+		/* Children may hold the socket, too; closing it would not tell larderd. */
+		shutdown(attachment->channel, SHUT_RDWR);
 		close_descriptors(attachment);
 		pthread_mutex_destroy(&attachment->exchange);
 		free(attachment);

@@ -26,7 +26,7 @@ static uint32_t lines(const struct control *control)
 
 int grace_barrier(const struct arena *arena)
 {
-	return arena->header->plain_epochs ? platform_barrier() : 0;
+	return arena->plain_epochs ? platform_barrier() : 0;
 }
 
 uint64_t grace_begin(const struct arena *arena)
@@ -98,7 +98,8 @@ bool grace_idle(const struct control *control)
 	uint32_t count = lines(control);
 
 	for (uint32_t i = 0; i < count; i++)
-		if (read_word(&control->page->threads[i].epoch) != 0 || read_word(&control->page->threads[i].write_pin) != 0)
+		if (read_word(&control->page->threads[i].epoch) != 0 ||
+		    read_word(&control->page->threads[i].write_pin) != 0)
 			return false;
 	for (uint32_t segment = 0; segment < control->segment_count; segment++)
 		if (grace_view_pinned(control, segment))

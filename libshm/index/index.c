@@ -80,6 +80,7 @@ bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home
 	ret_chain->segment = segment;
 	ret_chain->home = home;
 	ret_chain->buckets = 0;
+	ret_chain->damaged = false;
 	ret_chain->control = load_acquire(&bucket->control); /* A2 <- R2; A18 <- R18 */
 	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
 		uint64_t *words = &ret_chain->words[level * BUCKET_SLOTS];
@@ -87,10 +88,14 @@ bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home
 		for (int i = 0; i < BUCKET_SLOTS; i++) {
 			words[i] = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
 			frozen |= (words[i] & SLOT_FROZEN) != 0;
+			ret_chain->damaged |= slot_is_link(words[i]) && i < BUCKET_SLOTS - 1;
 		}
 		ret_chain->bucket[level] = bucket;
 		ret_chain->buckets++;
-		bucket = slot_is_link(words[BUCKET_SLOTS - 1]) ? index_linked(arena, segment, words[BUCKET_SLOTS - 1]) : NULL;
+		if (!slot_is_link(words[BUCKET_SLOTS - 1]))
+			break;
+		bucket = index_linked(arena, segment, words[BUCKET_SLOTS - 1]);
+		ret_chain->damaged |= !bucket || level == CHAIN_BUCKETS - 1;
 	}
 	return !frozen && !(ret_chain->control & (CONTROL_FROZEN | CONTROL_MOVED));
 }
@@ -126,7 +131,8 @@ static uint64_t word_of(const struct arena *arena, uint64_t offset)
 
 	if (segment >= arena->segment_count || !object_parse(arena, offset, &object))
 		return 0;
-	return slot_pack(hash_key(arena->secret, object.key, object.key_size), segment_load(arena, segment).generation, offset);
+	return slot_pack(hash_key(arena->secret, object.key, object.key_size), segment_load(arena, segment).generation,
+	                 offset);
 }
 
 /* Places the object of an intent, whose slot word is given, and clears the intent. */
@@ -169,6 +175,8 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 				return false;
 			continue;
 		}
+		if (ret_chain->damaged)
+			return false;
 		if (!control_intent(ret_chain->control))
 			break;
 		index_help(arena, segment, ret_chain->home, ret_chain->control);
@@ -176,7 +184,8 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 	for (uint32_t position = 0; position < chain_slots(ret_chain); position++) {
 		uint64_t word = ret_chain->words[position];
 
-		if ((word & SLOT_MATCH_MASK) == match && index_compare(arena, word, key, key_size, &ret_chain->object)) {
+		if ((word & SLOT_MATCH_MASK) == match &&
+		    index_compare(arena, word, key, key_size, &ret_chain->object)) {
 			ret_chain->found = (int32_t)position;
 			break;
 		}
@@ -264,7 +273,8 @@ static enum index_result extend(const struct arena *arena, const struct index_ch
 		return INDEX_FULL;
 	overflow = index_claim_overflow(arena, chain->segment, chain->home, chain->buckets, &link);
 	if (!overflow) {
-		store_relaxed(&arena->table[chain->segment].overflow_used, arena->overflows); /* so that the keeper sees it */
+		store_relaxed(&arena->table[chain->segment].overflow_used,
+		              arena->overflows); /* so that the keeper sees it */
 		return INDEX_FULL;
 	}
 	index_seal(overflow);
@@ -307,8 +317,8 @@ enum index_result index_insert(const struct arena *arena, const struct index_cha
 	if (position == chain_slots(chain))
 		return extend(arena, chain);
 	word = chain->words[position];
-	control = next_sequence(chain->control, word) << CONTROL_SEQUENCE_SHIFT | (uint64_t)position << CONTROL_TARGET_SHIFT |
-	          offset / OBJECT_UNIT;
+	control = next_sequence(chain->control, word) << CONTROL_SEQUENCE_SHIFT |
+	          (uint64_t)position << CONTROL_TARGET_SHIFT | offset / OBJECT_UNIT;
 	/* R2 -> A2: who finds the intent must find the object complete. */
 	if (!cas_acq_rel(&chain->bucket[0]->control, &expected, control))
 		return INDEX_AGAIN;

@@ -23,8 +23,8 @@
 
 static inline uint64_t slot_pack(uint64_t hash, uint32_t generation, uint64_t offset)
 {
-	return SLOT_OBJECT | hash_tag(hash) << SLOT_TAG_SHIFT | (uint64_t)generation << SLOT_GENERATION_SHIFT |
-	       offset / OBJECT_UNIT;
+	return SLOT_OBJECT | hash_tag(hash) << SLOT_TAG_SHIFT |
+	       (generation & SLOT_GENERATION_MASK) << SLOT_GENERATION_SHIFT | offset / OBJECT_UNIT;
 }
 
 static inline uint64_t slot_match(uint64_t hash)
@@ -39,7 +39,7 @@ static inline uint64_t slot_offset(uint64_t word)
 
 static inline uint32_t slot_generation(uint64_t word)
 {
-	return (uint32_t)(word >> SLOT_GENERATION_SHIFT & SEGMENT_GENERATION_MASK);
+	return (uint32_t)(word >> SLOT_GENERATION_SHIFT & SLOT_GENERATION_MASK);
 }
 
 static inline bool slot_is_object(uint64_t word)
@@ -81,7 +81,11 @@ static inline uint32_t index_child(const struct arena *arena, uint32_t segment, 
 	uint32_t depth = load_relaxed(&arena->table[segment].depth);
 	uint32_t child;
 
-	if (children == 0 || depth >= arena->directory_bits)
+	if (children == 0)
+		return arena->segment_count;
+	if ((uint32_t)children == children >> 32) /* not split, but built anew */
+		depth = 0;
+	if (depth >= arena->directory_bits)
 		return arena->segment_count;
 	child = hash >> (63 - depth) & 1 ? (uint32_t)(children >> 32) : (uint32_t)children;
 	return child < arena->segment_count ? child : arena->segment_count;
@@ -96,14 +100,16 @@ static inline uint32_t index_segment(const struct arena *arena, uint64_t hash)
 /* ---- lookup ------------------------------------------------------------------------------------------------------ */
 
 /* Looks at the object of a slot word and compares its key. */
-static inline __attribute__((always_inline)) bool index_compare(const struct arena *arena, uint64_t word, const void *key, size_t key_size,
-                                 struct object_view *ret_view)
+static inline __attribute__((always_inline)) bool index_compare(const struct arena *arena, uint64_t word,
+                                                                const void *key, size_t key_size,
+                                                                struct object_view *ret_view)
 {
 	return object_parse(arena, slot_offset(word), ret_view) && object_has_key(ret_view, key, key_size);
 }
 
 /* The home bucket of a hash, past any finished split; NULL in a scribbled arena. Wait-free: bounded by the depth. */
-static inline __attribute__((always_inline)) struct bucket *index_home(const struct arena *arena, uint64_t hash, uint32_t *ret_segment)
+static inline __attribute__((always_inline)) struct bucket *index_home(const struct arena *arena, uint64_t hash,
+                                                                       uint32_t *ret_segment)
 {
 	uint32_t home = hash_home(hash, arena->homes);
 	uint32_t segment = index_segment(arena, hash);
@@ -201,6 +207,7 @@ struct index_chain {
 	uint32_t segment, home;
 	uint64_t control;
 	uint32_t buckets; /* in the chain */
+	bool damaged;     /* a link is where none can be, or leads nowhere: somebody wrote over the arena */
 	struct bucket *bucket[CHAIN_BUCKETS];
 	uint64_t words[CHAIN_SLOTS]; /* BUCKET_SLOTS for each bucket */
 	/* Where the key was found: */
@@ -211,14 +218,14 @@ struct index_chain {
 /* What a change came to. */
 enum index_result {
 	INDEX_DONE,
-	INDEX_AGAIN, /* somebody was faster: find the key again */
+	INDEX_AGAIN,  /* somebody was faster: find the key again */
 	INDEX_LONGER, /* the chain got one more bucket: find the key again; the segment may want to be split */
-	INDEX_FULL   /* the chain has no room for one more key: growth is needed */
+	INDEX_FULL    /* the chain has no room for one more key: growth is needed */
 };
 
 /*
  * Reads the chain of a key and finds the key in it, having completed whatever others left pending. False: the arena is
- * scribbled on and there is no chain.
+ * scribbled on, and there is no chain or not one that can be written to.
  */
 bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
                 struct index_chain *ret_chain);

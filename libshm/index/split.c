@@ -19,6 +19,9 @@
  * and computes its lists from recycled objects: objects of this bucket are recycled only after they were unlinked, for
  * which the keeper first moves the bucket.
  *
+ * Claims of overflow buckets are never given up, so where keys come and go a segment is crowded after a time although it has few.
+ * Such a segment is built anew by the same steps, with one child of its own depth instead of two.
+ *
  * Readers look at the control word first: moved, they go to the child; else they read the slots, frozen or not.
  */
 #include "index/split.h"
@@ -30,25 +33,27 @@ struct word_list {
 	uint64_t words[CHAIN_SLOTS];
 };
 
-bool split_begin(const struct arena *arena, uint32_t segment)
+static bool begin(const struct arena *arena, uint32_t segment, uint32_t count)
 {
 	struct segment_entry *entry = &arena->table[segment];
 	uint32_t depth = load_relaxed(&entry->depth);
 	uint32_t prefix = load_relaxed(&entry->prefix);
 	uint32_t child[2];
 
-	if (load_relaxed(&entry->children) != 0 || depth >= arena->directory_bits)
+	if (load_relaxed(&entry->children) != 0 || depth + count - 1 > arena->directory_bits)
 		return false;
 	if (!segment_take_index(arena, &child[0]))
 		return false;
-	if (!segment_take_index(arena, &child[1])) {
+	child[1] = child[0];
+	if (count == 2 && !segment_take_index(arena, &child[1])) {
 		segment_recycle(arena, child[0]);
 		return false;
 	}
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		segment_clear_index(arena, child[i]);
-		store_relaxed(&arena->table[child[i]].depth, depth + 1);
-		store_relaxed(&arena->table[child[i]].prefix, prefix | i << (arena->directory_bits - depth - 1));
+		store_relaxed(&arena->table[child[i]].depth, depth + count - 1);
+		store_relaxed(&arena->table[child[i]].prefix,
+		              i ? prefix | 1u << (arena->directory_bits - depth - 1) : prefix);
 		segment_change(arena, child[i], SEGMENT_RETIRED, SEGMENT_INDEX);
 	}
 	/* R12 -> A12: who goes to a child must find its buckets empty and its depth set. */
@@ -56,8 +61,45 @@ bool split_begin(const struct arena *arena, uint32_t segment)
 	return true;
 }
 
+bool split_begin(const struct arena *arena, uint32_t segment)
+{
+	return begin(arena, segment, 2);
+}
+
+bool split_begin_rebuild(const struct arena *arena, uint32_t segment)
+{
+	return begin(arena, segment, 1);
+}
+
+/* What the table says of a segment that is being split, read once and checked. */
+struct split {
+	uint32_t depth, prefix;
+	uint32_t low, high; /* children for a next bit of 0 and 1; the same one when the segment is built anew */
+};
+
+static bool read_split(const struct arena *arena, uint32_t segment, struct split *ret_split)
+{
+	struct segment_entry *entry = &arena->table[segment];
+	uint64_t children = load_acquire(&entry->children); /* A12 <- R12 */
+	struct split split = {
+		.depth = load_relaxed(&entry->depth),
+		.prefix = load_relaxed(&entry->prefix),
+		.low = (uint32_t)children,
+		.high = (uint32_t)(children >> 32),
+	};
+	uint32_t deepest = arena->directory_bits - (split.low != split.high);
+
+	if (children == 0 || split.low >= arena->segment_count || split.high >= arena->segment_count ||
+	    split.low < arena->system_segments || split.high < arena->system_segments || split.low == segment ||
+	    split.high == segment || split.depth > deepest || split.prefix >> arena->directory_bits != 0 ||
+	    (split.prefix & ((1u << (arena->directory_bits - split.depth)) - 1)) != 0)
+		return false;
+	*ret_split = split;
+	return true;
+}
+
 /* Freezes the slots of a chain, in order, and collects the objects for each child. */
-static void freeze_chain(const struct arena *arena, uint32_t segment, uint32_t home, uint32_t depth,
+static void freeze_chain(const struct arena *arena, uint32_t segment, uint32_t home, const struct split *split,
                          struct word_list lists[2])
 {
 	struct bucket *bucket = &index_buckets(arena, segment)[home];
@@ -72,7 +114,8 @@ static void freeze_chain(const struct arena *arena, uint32_t segment, uint32_t h
 				;
 			if (slot_is_object(word) && object_parse(arena, slot_offset(word), &object)) {
 				uint64_t hash = hash_key(arena->secret, object.key, object.key_size);
-				struct word_list *list = &lists[hash >> (63 - depth) & 1];
+				struct word_list *list =
+					&lists[split->low != split->high && hash >> (63 - split->depth) & 1];
 
 				list->words[list->count++] = word & ~SLOT_FROZEN;
 			}
@@ -120,15 +163,11 @@ static void fill_chain(const struct arena *arena, uint32_t child, uint32_t home,
 
 bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)
 {
-	struct segment_entry *entry = &arena->table[segment];
-	uint64_t children = load_acquire(&entry->children); /* A12 <- R12 */
-	uint32_t low = (uint32_t)children, high = (uint32_t)(children >> 32);
-	uint32_t depth = load_relaxed(&entry->depth);
 	struct bucket *bucket = &index_buckets(arena, segment)[home];
 	struct word_list lists[2];
+	struct split split;
 
-	if (children == 0 || low >= arena->segment_count || high >= arena->segment_count ||
-	    depth >= arena->directory_bits || low == segment || high == segment)
+	if (!read_split(arena, segment, &split))
 		return false;
 	for (;;) {
 		uint64_t control = load_acquire(&bucket->control); /* A2 <- R2; A18 <- R18 */
@@ -145,24 +184,25 @@ bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)
 			continue;
 		}
 		lists[0].count = lists[1].count = 0;
-		freeze_chain(arena, segment, home, depth, lists);
-		fill_chain(arena, low, home, &lists[0]);
-		fill_chain(arena, high, home, &lists[1]);
+		freeze_chain(arena, segment, home, &split, lists);
+		fill_chain(arena, split.low, home, &lists[0]);
+		if (split.high != split.low)
+			fill_chain(arena, split.high, home, &lists[1]);
 		/* R18 -> A18: who is sent on to a child must find everything there. */
 		cas_acq_rel(&bucket->control, &control, control | CONTROL_MOVED);
 	}
 }
 
-void split_finish(const struct arena *arena, uint32_t segment)
+bool split_finish(const struct arena *arena, uint32_t segment)
 {
-	struct segment_entry *entry = &arena->table[segment];
-	uint64_t children = load_relaxed(&entry->children);
-	uint32_t depth = load_relaxed(&entry->depth);
-	uint32_t first = load_relaxed(&entry->prefix);
-	uint32_t half = 1u << (arena->directory_bits - depth - 1);
+	struct split split;
+	uint32_t entries;
 
-	for (uint32_t i = 0; i < 2 * half; i++)
+	if (!read_split(arena, segment, &split))
+		return false;
+	entries = 1u << (arena->directory_bits - split.depth);
+	for (uint32_t i = 0; i < entries; i++)
 		/* R11 -> A11: who finds a child in the directory must find it filled. */
-		store_release(&arena->directory[first + i], i < half ? (uint32_t)children : (uint32_t)(children >> 32));
-	segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED);
+		store_release(&arena->directory[split.prefix + i], i < entries / 2 ? split.low : split.high);
+	return segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED);
 }

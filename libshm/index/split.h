@@ -12,15 +12,22 @@
 bool split_begin(const struct arena *arena, uint32_t segment);
 
 /*
+ * Keeper: begins to move an index segment to a single fresh one, which gets rid of the overflow buckets that are not needed
+ * any more. All else is as for a split. False: no segment is free, or this has begun already.
+ */
+bool split_begin_rebuild(const struct arena *arena, uint32_t segment);
+
+/*
  * Moves one bucket to the children, or finishes what another began. Any number may do this at once or die in it. Inside
  * an epoch section, except in the keeper. False: the segment is not being split (or the arena is scribbled on).
  */
 bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home);
 
 /*
- * Keeper: when every bucket has been moved, lets the directory name the children and retires the segment. It may be recycled after
- * a grace period, once no thread of any client is revoked: a late compare-and-swap in it must not meet other contents.
+ * Keeper: when every bucket has been moved, lets the directory name the children and retires the segment. It may be recycled
+ * after a grace period, once no thread of any client is revoked: a late compare-and-swap in it must not meet other contents.
+ * False: what the segment table says of the segment cannot be (the arena is scribbled on); nothing was done.
  */
-void split_finish(const struct arena *arena, uint32_t segment);
+bool split_finish(const struct arena *arena, uint32_t segment);
 
 #endif

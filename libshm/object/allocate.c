@@ -14,7 +14,7 @@
 
 #include "object/object.h"
 
-#define RUN_OBJECTS 8   /* a run should hold some objects, so that its last, unused bytes weigh little */
+#define RUN_OBJECTS 8 /* a run should hold some objects, so that its last, unused bytes weigh little */
 #define RUN_CHUNKS_MAX 8
 
 static uint32_t chunks_for(const struct arena *arena, uint64_t size)
@@ -103,6 +103,7 @@ void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, c
 
 	end_objects(arena, allocation->offset);
 	/* The room goes on as the current run: it is the same one, or one that has at least the object's size. */
-	*run = (struct allocator_run){ allocation->offset, allocation->end, allocation->segment, allocation->generation };
+	*run = (struct allocator_run){ allocation->offset, allocation->end, allocation->segment,
+		                       allocation->generation };
 	epoch_unpin_write(reader);
 }

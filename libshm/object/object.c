@@ -14,8 +14,9 @@ unsigned char *object_write(const struct arena *arena, uint64_t offset, const st
 		memcpy(start + key_start - sizeof plan->user_flags, &plan->user_flags, sizeof plan->user_flags);
 	memcpy(start + key_start, plan->key, plan->key_size);
 	if (plan->flags & OBJECT_COUNTER) {
-		struct counter *counter = (struct counter *)(void *)(arena->base + align_up(offset + key_start + plan->key_size,
-		                                                                            sizeof(struct counter)));
+		struct counter *counter = (struct counter *)(void *)(arena->base +
+		                                                     align_up(offset + key_start + plan->key_size,
+		                                                              sizeof(struct counter)));
 
 		store_relaxed(&counter->value, (uint64_t)plan->number);
 		store_relaxed(&counter->version, plan->version << 1);

@@ -87,8 +87,8 @@ static inline __attribute__((always_inline)) bool object_parse(const struct aren
 		ret_view->value = NULL;
 		ret_view->value_size = 0;
 	} else {
-		uint64_t value_start =
-			align_up(key_start + ret_view->key_size, object_value_alignment(ret_view->value_size));
+		uint64_t value_start = align_up(key_start + ret_view->key_size,
+		                                object_value_alignment(ret_view->value_size));
 
 		ret_view->size = align_up(value_start + ret_view->value_size, OBJECT_UNIT);
 		ret_view->counter = NULL;
@@ -102,7 +102,8 @@ static inline __attribute__((always_inline)) bool object_parse(const struct aren
 		memcpy(&ret_view->expires_ms, start + sizeof(struct object), sizeof ret_view->expires_ms);
 	ret_view->user_flags = 0;
 	if (ret_view->flags & OBJECT_FLAGS)
-		memcpy(&ret_view->user_flags, start + key_start - sizeof ret_view->user_flags, sizeof ret_view->user_flags);
+		memcpy(&ret_view->user_flags, start + key_start - sizeof ret_view->user_flags,
+		       sizeof ret_view->user_flags);
 	return true;
 }
 

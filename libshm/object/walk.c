@@ -33,7 +33,8 @@ bool object_walk_next(const struct arena *arena, struct object_walk *walk, struc
 			struct object *object = (struct object *)(void *)(arena->base + walk->next);
 
 			if (load_acquire(&object->head) != 0) { /* A10 <- R10 */
-				if (object_parse(arena, walk->next, ret_object) && ret_object->size <= walk->end - walk->next) {
+				if (object_parse(arena, walk->next, ret_object) &&
+				    ret_object->size <= walk->end - walk->next) {
 					walk->next += ret_object->size;
 					return true;
 				}

@@ -125,12 +125,8 @@ struct geometry {
 START_TEST(test_geometry)
 {
 	static const struct geometry geometries[] = {
-		{ MIB, 64 * KIB, 16, 3 },
-		{ MIB + 64 * KIB, 64 * KIB, 17, 4 },
-		{ 2 * MIB, 64 * KIB, 32, 4 },
-		{ 4 * MIB, 128 * KIB, 32, 4 },
-		{ 6 * MIB, 128 * KIB, 48, 5 },
-		{ 64 * MIB, 2 * MIB, 32, 4 },
+		{ MIB, 64 * KIB, 16, 3 },      { MIB + 64 * KIB, 64 * KIB, 17, 4 }, { 2 * MIB, 64 * KIB, 32, 4 },
+		{ 4 * MIB, 128 * KIB, 32, 4 }, { 6 * MIB, 128 * KIB, 48, 5 },       { 64 * MIB, 2 * MIB, 32, 4 },
 		{ 66 * MIB, 2 * MIB, 33, 5 },
 	};
 
@@ -269,7 +265,9 @@ START_TEST(test_each_contradiction_in_the_header_is_refused)
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
 		uint64_t *field = (uint64_t *)(void *)(arena.base + fields[i]);
 		const uint64_t sound = *field;
-		const uint64_t wrong[] = { 0, sound - 1, sound + 1, sound * 2, sound << 32, sound | UINT64_C(1) << 63, UINT64_MAX };
+		const uint64_t wrong[] = { 0,         sound - 1,   sound + 1,
+			                   sound * 2, sound << 32, sound | UINT64_C(1) << 63,
+			                   UINT64_MAX };
 
 		for (size_t w = 0; w < sizeof wrong / sizeof wrong[0]; w++) {
 			struct fault fault = { "" };

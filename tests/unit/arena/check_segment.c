@@ -38,9 +38,9 @@ START_TEST(test_state_word_holds_every_field)
 {
 	const struct segment_word words[] = {
 		{ 0, SEGMENT_FREE, 0, 0 },
-		{ SEGMENT_GENERATION_MASK, SEGMENT_SYSTEM, TTL_CLASSES - 1, SEGMENT_BYTES_MAX / CHUNK_BYTES },
+		{ UINT32_MAX, SEGMENT_SYSTEM, TTL_CLASSES - 1, SEGMENT_BYTES_MAX / CHUNK_BYTES },
 		{ 0, SEGMENT_RETIRED, 0, 0xffff },
-		{ 0x5555, SEGMENT_OPEN, 0xff, 0 },
+		{ 0x55555555, SEGMENT_OPEN, 0xff, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -108,7 +108,8 @@ START_TEST(test_cleared_index_segment)
 	buckets = (struct bucket *)(void *)segment_base(world.arena, segment);
 	for (uint32_t b = 0; b < world.arena->homes + world.arena->overflows; b++) {
 		/* A home's sequence begins at 1, because an empty word with sequence 0 is one that was never used. */
-		expect_equal(load_relaxed(&buckets[b].control), b < world.arena->homes ? INT64_C(1) << CONTROL_SEQUENCE_SHIFT : 0);
+		expect_equal(load_relaxed(&buckets[b].control),
+		             b < world.arena->homes ? INT64_C(1) << CONTROL_SEQUENCE_SHIFT : 0);
 		for (int slot = 0; slot < BUCKET_SLOTS; slot++)
 			expect_equal(load_relaxed(&buckets[b].slots[slot]), 0);
 	}
@@ -320,8 +321,8 @@ START_TEST(test_recycled_segment_shows_nothing_of_its_former_life)
 	ck_assert_uint_eq(load_relaxed(&entry->children), 0);
 	ck_assert_uint_eq(load_relaxed(&world.arena->header->free_segments), free + 1);
 	for (uint32_t chunk = 0; chunk < world.arena->chunks; chunk++) {
-		struct chunk_header *header =
-		        (struct chunk_header *)(void *)(segment_base(world.arena, run.segment) + chunk * CHUNK_BYTES);
+		struct chunk_header *header = (struct chunk_header *)(void *)(segment_base(world.arena, run.segment) +
+		                                                              chunk * CHUNK_BYTES);
 
 		ck_assert_uint_eq(load_relaxed(&header->chunks), 0);
 	}
@@ -332,18 +333,21 @@ END_TEST
 START_TEST(test_generations_grow_and_wrap)
 {
 	struct world world;
-	uint32_t segment;
+	uint32_t segment, generation = UINT32_MAX - 5;
 
 	world_start(&world, MIB);
 	segment = world.segments - 1;
-	for (uint32_t life = 1; life <= SEGMENT_GENERATION_MASK + 3; life++) {
+	store_relaxed(&world.arena->table[segment].state,
+	              segment_pack((struct segment_word){ .generation = generation, .state = SEGMENT_RETIRED }));
+	for (int life = 0; life < 10; life++) {
 		struct segment_word word;
 
 		segment_recycle(world.arena, segment);
 		word = segment_load(world.arena, segment);
-		expect_equal(word.generation, life % (SEGMENT_GENERATION_MASK + 1));
-		expect_equal(word.state, SEGMENT_FREE);
-		expect_equal(word.next_chunk, 0);
+		ck_assert_uint_eq(word.generation, ++generation);
+		ck_assert_int_eq(word.state, SEGMENT_FREE);
+		ck_assert_uint_eq(word.ttl_class, 0);
+		ck_assert_uint_eq(word.next_chunk, 0);
 	}
 	world_stop(&world);
 }
@@ -424,7 +428,8 @@ static void take_at_random(struct contest *contest, uint32_t number)
 		expect(run.segment > world->arena->system_segments && run.segment < world->segments);
 		expect(run.chunk + chunks <= world->arena->chunks);
 		for (uint32_t c = run.chunk; c < run.chunk + chunks; c++)
-			expect(exchange_acq_rel(&contest->owner[run.segment][c], run.generation + 1) != run.generation + 1);
+			expect(exchange_acq_rel(&contest->owner[run.segment][c], run.generation + 1) !=
+			       run.generation + 1);
 		given++;
 	}
 	fetch_sub_release(&contest->takers_left, 1);

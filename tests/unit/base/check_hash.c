@@ -33,8 +33,10 @@ START_TEST(test_tag_home_and_directory_use_bits_of_their_own)
 			ck_assert_uint_eq(hash_home(other_tag, homes[h]), hash_home(hash, homes[h]));
 			ck_assert_uint_eq(hash_home(other_high, homes[h]), hash_home(hash, homes[h]));
 		}
-		ck_assert_uint_eq(hash_directory(other_tag, DIRECTORY_BITS_MAX), hash_directory(hash, DIRECTORY_BITS_MAX));
-		ck_assert_uint_eq(hash_directory(other_home, DIRECTORY_BITS_MAX), hash_directory(hash, DIRECTORY_BITS_MAX));
+		ck_assert_uint_eq(hash_directory(other_tag, DIRECTORY_BITS_MAX),
+		                  hash_directory(hash, DIRECTORY_BITS_MAX));
+		ck_assert_uint_eq(hash_directory(other_home, DIRECTORY_BITS_MAX),
+		                  hash_directory(hash, DIRECTORY_BITS_MAX));
 	}
 }
 END_TEST

@@ -32,7 +32,7 @@ START_TEST(test_fields_of_a_slot_word_do_not_overlap)
 
 	take(&taken, SLOT_OFFSET_MASK);
 	take(&taken, SLOT_FROZEN);
-	take(&taken, SEGMENT_GENERATION_MASK << SLOT_GENERATION_SHIFT);
+	take(&taken, SLOT_GENERATION_MASK << SLOT_GENERATION_SHIFT);
 	take(&taken, SLOT_TAG_MASK << SLOT_TAG_SHIFT);
 	take(&taken, SLOT_OBJECT);
 	ck_assert_uint_eq(taken, UINT64_MAX);
@@ -50,7 +50,7 @@ START_TEST(test_fields_of_a_state_word_do_not_overlap)
 {
 	uint64_t taken = 0;
 
-	take(&taken, SEGMENT_GENERATION_MASK);
+	take(&taken, UINT32_MAX); /* the generation */
 	take(&taken, BITS(SEGMENT_STATE_SHIFT, 8));
 	take(&taken, BITS(SEGMENT_CLASS_SHIFT, 8));
 	take(&taken, BITS(SEGMENT_CHUNK_SHIFT, 16));

@@ -134,13 +134,16 @@ START_TEST(test_frozen_counter_is_replaced)
 	place = view.offset;
 	epoch_enter(&world.self.thread.reader);
 	/* one that has another version than the expected one stays as it is */
-	ck_assert_int_eq(counter_freeze(&world.self.thread.reader, view.counter, 12345, &value, &version), FREEZE_CHANGED);
+	ck_assert_int_eq(counter_freeze(&world.self.thread.reader, view.counter, 12345, &value, &version),
+	                 FREEZE_CHANGED);
 	ck_assert_uint_eq(load_relaxed(&view.counter->version) & COUNTER_FROZEN, 0);
-	ck_assert_int_eq(counter_freeze(&world.self.thread.reader, view.counter, version, &value, &version), FREEZE_DONE);
+	ck_assert_int_eq(counter_freeze(&world.self.thread.reader, view.counter, version, &value, &version),
+	                 FREEZE_DONE);
 	ck_assert_int_eq(value, 41);
 	ck_assert_uint_eq(version, view.version);
 	/* freezing it again tells the same */
-	ck_assert_int_eq(counter_freeze(&world.self.thread.reader, view.counter, version, &value, &version), FREEZE_DONE);
+	ck_assert_int_eq(counter_freeze(&world.self.thread.reader, view.counter, version, &value, &version),
+	                 FREEZE_DONE);
 	ck_assert_int_eq(value, 41);
 	ck_assert_uint_eq(version, view.version);
 	epoch_exit(&world.self.thread.reader);
@@ -186,7 +189,8 @@ START_TEST(test_counter_of_a_condemned_segment_moves)
 	ck_assert(segment_change(world.arena, (uint32_t)(place >> world.arena->segment_shift), SEGMENT_OPEN,
 	                         SEGMENT_CONDEMNED));
 	ck_assert_int_eq(add(&world, "counter", 1, NULL), 0);
-	ck_assert_uint_ne(place_of(&world, "counter") >> world.arena->segment_shift, place >> world.arena->segment_shift);
+	ck_assert_uint_ne(place_of(&world, "counter") >> world.arena->segment_shift,
+	                  place >> world.arena->segment_shift);
 	expect_value(&world, "counter", "42");
 	world_stop(&world);
 }

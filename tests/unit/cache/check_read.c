@@ -60,7 +60,8 @@ START_TEST(test_get_into_a_smaller_buffer)
 			struct larder_item item = { 0 };
 			char buffer[9] = "xxxxxxxx";
 
-			ck_assert_int_eq(cache_get(&world.self.thread, keys[k], strlen(keys[k]), size ? buffer : NULL, size, &item),
+			ck_assert_int_eq(cache_get(&world.self.thread, keys[k], strlen(keys[k]), size ? buffer : NULL,
+			                           size, &item),
 			                 size < 6 ? LARDER_TRUNCATED : LARDER_OK);
 			ck_assert_uint_eq(item.value_size, 6);
 			ck_assert_mem_eq(buffer, "123456", size < 6 ? size : 6);
@@ -237,9 +238,11 @@ START_TEST(test_batches_are_like_single_calls)
 			create_counter(&world, keys[i], i, 0, i);
 		else if (i % 3 == 2)
 			put_with(&world, keys[i], keys[i], 100000, i);
-		entries[i] = (struct larder_mget_entry){
-			.key = keys[i], .key_size = strlen(keys[i]), .buffer = buffers[i], .buffer_size = i % 2 ? 16 : 1, .result = 99
-		};
+		entries[i] = (struct larder_mget_entry){ .key = keys[i],
+			                                 .key_size = strlen(keys[i]),
+			                                 .buffer = buffers[i],
+			                                 .buffer_size = i % 2 ? 16 : 1,
+			                                 .result = 99 };
 		views[i] = (struct larder_mview_entry){ .key = keys[i], .key_size = strlen(keys[i]), .result = 99 };
 	}
 	entries[10].key_size = views[10].key_size = 0;
@@ -255,14 +258,15 @@ START_TEST(test_batches_are_like_single_calls)
 			struct larder_mget_entry *entry = &entries[i];
 			struct larder_item item = { 0 };
 			char buffer[16];
-			int result = cache_get(&world.self.thread, entry->key, entry->key_size, entry->buffer ? buffer : NULL,
-			                       entry->buffer_size, &item);
+			int result = cache_get(&world.self.thread, entry->key, entry->key_size,
+			                       entry->buffer ? buffer : NULL, entry->buffer_size, &item);
 
 			ck_assert_int_eq(entry->result, i < count ? result : 99);
 			if (i >= count)
 				continue;
 			if (result == LARDER_OK || result == LARDER_TRUNCATED) {
-				ck_assert_mem_eq(entry->buffer, buffer, result == LARDER_OK ? item.value_size : entry->buffer_size);
+				ck_assert_mem_eq(entry->buffer, buffer,
+				                 result == LARDER_OK ? item.value_size : entry->buffer_size);
 				ck_assert_uint_eq(entry->item.version, item.version);
 				ck_assert_uint_eq(entry->item.flags, i);
 				ck_assert_uint_le(entry->item.ttl_ms, 100000);

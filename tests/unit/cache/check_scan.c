@@ -44,7 +44,8 @@ static int scan_once(struct world *world, const char *prefix, struct larder_curs
 		char key[16] = "";
 
 		expect(entry->key_size < sizeof key && memcmp(entry->key, prefix, strlen(prefix)) == 0);
-		expect((const char *)entry->key >= buffer && (const char *)entry->key + entry->key_size <= buffer + sizeof buffer);
+		expect((const char *)entry->key >= buffer &&
+		       (const char *)entry->key + entry->key_size <= buffer + sizeof buffer);
 		memcpy(key, entry->key, entry->key_size);
 		number = (uint32_t)strtoul(key + 2, NULL, 10);
 		expect(number < KEYS && entry->item.flags == number && entry->item.version != 0);

@@ -43,7 +43,8 @@ static void patient_start(struct patient *patient)
 	}
 	create_counter(&patient->world, "counter", 5, 0, 0);
 	simple_write(&patient->world, WRITE_DELETE, "other 3", NULL);
-	patient->data = (uint32_t)(slot_offset(load_relaxed(&patient->bucket->slots[0])) >> patient->arena->segment_shift);
+	patient->data = (uint32_t)(slot_offset(load_relaxed(&patient->bucket->slots[0])) >>
+	                           patient->arena->segment_shift);
 	patient->free = patient->world.segments - 1;
 }
 
@@ -138,8 +139,8 @@ START_TEST(test_pending_intents_are_counted)
 	patient_start(&patient);
 	key = key_of(patient.arena, 100000);
 	made = object_for(&patient.world.self.thread, &key, 1);
-	store_relaxed(&patient.bucket->control,
-	              load_relaxed(&patient.bucket->control) + (UINT64_C(1) << CONTROL_SEQUENCE_SHIFT) + made.offset / 8);
+	store_relaxed(&patient.bucket->control, load_relaxed(&patient.bucket->control) +
+	                                                (UINT64_C(1) << CONTROL_SEQUENCE_SHIFT) + made.offset / 8);
 	ck_assert_int_eq(verify(&patient, &counts), 0);
 	ck_assert_uint_eq(counts.intents, 1);
 	world_stop(&patient.world);
@@ -410,7 +411,10 @@ static const struct {
 	wound *wound;
 	const char *phrase;
 } wounds[] = {
-#define WOUND(name, phrase) { #name, name, phrase }
+#define WOUND(name, phrase) \
+	{ \
+#name, name, phrase \
+	}
 	WOUND(wrong_magic, "magic"),
 	WOUND(wrong_version, "layout version"),
 	WOUND(wrong_stamp, "layout stamp"),
@@ -502,9 +506,10 @@ START_TEST(test_random_words_end)
 		memcpy(patient.arena->base, sound, MIB);
 		for (uint32_t i = 0; i < words; i++) {
 			uint32_t where = random_below(&random, 8);
-			uint64_t offset = where == 0 ? random_below(&random, MIB / 8) * 8
+			uint64_t offset = where == 0  ? random_below(&random, MIB / 8) * 8
 			                  : where < 4 ? 4096 + random_below(&random, 150) * 8 /* table and directory */
-			                              : MIB / 16 + random_below(&random, SEGMENT_BYTES_MIN / 8) * 8; /* index */
+			                              : MIB / 16 + random_below(&random, SEGMENT_BYTES_MIN / 8) *
+			                                                   8; /* index */
 			uint64_t *word = (uint64_t *)(void *)(patient.arena->base + offset);
 
 			if (random_below(&random, 3) == 0)

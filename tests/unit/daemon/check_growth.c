@@ -14,6 +14,16 @@ static void crowd(const struct world *world, uint32_t segment)
 	store_relaxed(&world->arena->table[segment].overflow_used, world->arena->overflows);
 }
 
+/* As many keys as make a segment worth splitting. */
+static void load(struct world *world)
+{
+	for (uint32_t i = 0; i < 5 * world->arena->homes; i++) {
+		struct key key = key_of(world->arena, i);
+
+		expect(put_key(&world->self.thread, &key, i + 1));
+	}
+}
+
 static void child_segments(const struct world *world, uint32_t parent, uint32_t ret_child[2])
 {
 	uint64_t children = load_relaxed(&world->arena->table[parent].children);
@@ -47,15 +57,74 @@ START_TEST(test_crowded_segment_is_split)
 
 	world_start(&world, MIB);
 	first = first_segment(&world);
+	load(&world);
 	crowd(&world, first);
 	growth_init(&growth);
 	ck_assert(growth_run(&growth, world.arena, &retired));
 	child_segments(&world, first, child);
+	ck_assert_uint_ne(child[0], child[1]);
 	ck_assert_uint_eq(retired, first);
 	ck_assert_int_eq(segment_load(world.arena, first).state, SEGMENT_RETIRED);
 	ck_assert_uint_eq(load_relaxed(&world.arena->directory[0]), child[0]);
 	ck_assert(!growth_run(&growth, world.arena, &retired));
 	ck_assert_uint_eq(retired, GROWTH_NONE);
+	world_stop(&world);
+}
+END_TEST
+
+/* Where keys only came and went, two segments would be as crowded as one, and the index would take up the arena. */
+START_TEST(test_crowded_segment_with_few_keys_is_built_anew)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t retired, first, child[2];
+
+	world_start(&world, MIB);
+	first = first_segment(&world);
+	load(&world);
+	for (uint32_t i = 0; i < 4 * world.arena->homes; i++) {
+		struct key key = key_of(world.arena, i);
+
+		expect(remove_key(world.arena, &key));
+	}
+	crowd(&world, first);
+	growth_init(&growth);
+	ck_assert(growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(retired, first);
+	child_segments(&world, first, child);
+	ck_assert_uint_eq(child[0], child[1]);
+	ck_assert(!index_crowded(world.arena, child[0]));
+	ck_assert(!growth_run(&growth, world.arena, &retired));
+	for (uint32_t i = 4 * world.arena->homes; i < 5 * world.arena->homes; i++) {
+		struct key key = key_of(world.arena, i);
+
+		expect_equal(lookup_version(world.arena, &key), i + 1);
+	}
+	world_stop(&world);
+}
+END_TEST
+
+/* Few keys, but in chains so long that they take up the overflow buckets however often they are moved. */
+START_TEST(test_growth_ends_when_few_chains_are_long)
+{
+	struct world world;
+	struct growth growth;
+	struct key keys[25];
+	uint32_t retired, next = 0, runs = 0;
+
+	world_start(&world, MIB);
+	for (uint32_t home = 0; home < 41; home++) {
+		keys_of_home(world.arena, home, 25, &next, keys);
+		for (uint32_t i = 0; i < 25; i++)
+			put_key(&world.self.thread, &keys[i], 1);
+	}
+	ck_assert(index_crowded(world.arena, first_segment(&world)));
+	growth_init(&growth);
+	while (growth_run(&growth, world.arena, &retired)) {
+		ck_assert_uint_lt(runs++, 100);
+		if (retired != GROWTH_NONE)
+			segment_recycle(world.arena, retired);
+	}
 	world_stop(&world);
 }
 END_TEST
@@ -84,18 +153,30 @@ START_TEST(test_work_is_done_in_pieces)
 }
 END_TEST
 
-START_TEST(test_segment_as_deep_as_the_directory_is_left_alone)
+/* Makes a segment look full. The words lead to no object, so a split drops them. */
+static void fill(const struct arena *arena, uint32_t segment)
+{
+	struct bucket *buckets = index_buckets(arena, segment);
+
+	for (uint32_t home = 0; home < arena->homes; home++)
+		for (int i = 0; i < BUCKET_SLOTS - 1; i++)
+			store_relaxed(&buckets[home].slots[i], SLOT_OBJECT | SLOT_OFFSET_MASK);
+	store_relaxed(&arena->table[segment].overflow_used, arena->overflows);
+}
+
+START_TEST(test_full_segment_as_deep_as_the_directory_is_left_alone)
 {
 	struct world world;
 	struct growth growth;
 	uint32_t retired;
 
 	world_start(&world, MIB);
-	crowd(&world, first_segment(&world));
+	fill(world.arena, first_segment(&world));
 	store_relaxed(&world.arena->table[first_segment(&world)].depth, world.arena->directory_bits);
 	growth_init(&growth);
 	ck_assert(!growth_run(&growth, world.arena, &retired));
 	ck_assert_uint_eq(growth.segments_wanted, 0);
+	ck_assert(!index_crowded(world.arena, first_segment(&world))); /* nor is it looked at again at once */
 	world_stop(&world);
 }
 END_TEST
@@ -107,7 +188,7 @@ START_TEST(test_memory_is_asked_for)
 	uint32_t segment, generation, chunk, retired, taken = GROWTH_NONE;
 
 	world_start(&world, MIB);
-	crowd(&world, first_segment(&world));
+	fill(world.arena, first_segment(&world));
 	while (segment_take_chunks(world.arena, 0, world.arena->chunks, 1, &segment, &generation, &chunk))
 		taken = segment;
 	growth_init(&growth);
@@ -185,8 +266,10 @@ int main(void)
 
 	tcase_add_test(tests, test_nothing_to_do);
 	tcase_add_test(tests, test_crowded_segment_is_split);
+	tcase_add_test(tests, test_growth_ends_when_few_chains_are_long);
 	tcase_add_test(tests, test_work_is_done_in_pieces);
-	tcase_add_test(tests, test_segment_as_deep_as_the_directory_is_left_alone);
+	tcase_add_test(tests, test_crowded_segment_with_few_keys_is_built_anew);
+	tcase_add_test(tests, test_full_segment_as_deep_as_the_directory_is_left_alone);
 	tcase_add_test(tests, test_memory_is_asked_for);
 	tcase_add_test(tests, test_split_that_was_begun_comes_first);
 	tcase_add_test(tests, test_what_can_be_reached);

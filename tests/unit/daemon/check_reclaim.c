@@ -153,7 +153,9 @@ static uint32_t fill_segments(struct house *house)
 
 	do {
 		char key[16];
-		struct write_request request = { .operation = WRITE_SET, .key = key, .value = value, .value_size = sizeof value };
+		struct write_request request = {
+			.operation = WRITE_SET, .key = key, .value = value, .value_size = sizeof value
+		};
 
 		snprintf(key, sizeof key, "large %u", number);
 		request.key_size = strlen(key);
@@ -280,7 +282,8 @@ START_TEST(test_writer_holds_its_segment_only)
 		house_work(&house);
 	expect_free_but(&house, segments, 1);
 	cache_census(&house.world.self.thread, &stat);
-	ck_assert_uint_eq(stat.entries, 1); /* what the writer is about to publish must be unlinked too: so nothing is yet */
+	ck_assert_uint_eq(stat.entries,
+	                  1); /* what the writer is about to publish must be unlinked too: so nothing is yet */
 	epoch_unpin_write(&house.guest.thread.reader);
 	house_work(&house);
 	expect_free_but(&house, segments, CLASSES);

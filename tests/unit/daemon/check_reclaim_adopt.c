@@ -224,7 +224,8 @@ START_TEST(test_index_grows_by_several_levels)
 		expect(cache_get(&house.world.self.thread, key, strlen(key), NULL, 0, NULL) == LARDER_TRUNCATED);
 	}
 	for (uint32_t segment = 0; segment < house.world.segments; segment++)
-		if (house_state(&house, segment) == SEGMENT_INDEX && load_relaxed(&house.arena->table[segment].depth) > deepest)
+		if (house_state(&house, segment) == SEGMENT_INDEX &&
+		    load_relaxed(&house.arena->table[segment].depth) > deepest)
 			deepest = load_relaxed(&house.arena->table[segment].depth);
 	ck_assert_uint_ge(deepest, 2);
 	ck_assert_uint_eq(world_count(&house.world, SEGMENT_RETIRED), 0);
@@ -232,6 +233,17 @@ START_TEST(test_index_grows_by_several_levels)
 	house_stop(&house);
 }
 END_TEST
+
+/* Makes a segment look full. The words lead to no object, so a split drops them. */
+static void fill_index(const struct arena *arena, uint32_t segment)
+{
+	struct bucket *buckets = index_buckets(arena, segment);
+
+	for (uint32_t home = 0; home < arena->homes; home++)
+		for (int i = 0; i < BUCKET_SLOTS - 1; i++)
+			store_relaxed(&buckets[home].slots[i], SLOT_OBJECT | SLOT_OFFSET_MASK);
+	store_relaxed(&arena->table[segment].overflow_used, arena->overflows);
+}
 
 START_TEST(test_growth_gets_memory_from_the_oldest)
 {
@@ -250,7 +262,7 @@ START_TEST(test_growth_gets_memory_from_the_oldest)
 		ck_assert_int_eq(write_one(&house.world, &request, NULL), 0);
 	}
 	house_work(&house);
-	store_relaxed(&house.arena->table[segment].overflow_used, house.arena->overflows);
+	fill_index(house.arena, segment);
 	house_work(&house);
 	ck_assert_int_ne(house_state(&house, segment), SEGMENT_INDEX);
 	ck_assert_uint_eq(world_count(&house.world, SEGMENT_INDEX), 2);

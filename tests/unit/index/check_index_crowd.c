@@ -61,7 +61,8 @@ static void disturb(struct crowd *crowd, uint32_t home)
 	const struct arena *arena = &crowd->clients[WRITERS].cache.arena;
 
 	for (uint32_t i = 0; crowd->unlinking && i < BUCKET_SLOTS; i++) {
-		const struct made *made = &crowd->doomed[home][BUCKET_SLOTS - 1 - i]; /* the one that will be moved first */
+		const struct made *made =
+			&crowd->doomed[home][BUCKET_SLOTS - 1 - i]; /* the one that will be moved first */
 		struct object_view view;
 
 		expect(object_parse(arena, made->offset, &view));
@@ -96,7 +97,8 @@ static void doom(struct crowd *crowd, uint32_t *next)
 			struct made made = object_for(&crowd->world.self.thread, key, 1);
 
 			expect(!find_key(crowd->world.arena, key, &chain));
-			expect_equal(index_insert(crowd->world.arena, &chain, made.generation, made.offset), INDEX_DONE);
+			expect_equal(index_insert(crowd->world.arena, &chain, made.generation, made.offset),
+			             INDEX_DONE);
 			crowd->doomed[home][i] = made;
 		}
 	}

@@ -42,6 +42,8 @@ static void expect_keys(const struct world *world, const struct key *keys, uint3
 	}
 }
 
+#define MANY 3000
+
 /* ---- beginning and finishing ------------------------------------------------------------------------------------------ */
 
 START_TEST(test_begun_split_has_two_empty_children)
@@ -74,6 +76,44 @@ START_TEST(test_begun_split_has_two_empty_children)
 }
 END_TEST
 
+START_TEST(test_segment_that_is_built_anew)
+{
+	static struct key keys[MANY];
+	struct world world;
+	uint32_t parent, child;
+
+	world_start(&world, MIB);
+	parent = first_segment(&world);
+	for (uint32_t i = 0; i < MANY; i++)
+		keys[i] = key_of(world.arena, i);
+	put_keys(&world, keys, MANY);
+	for (uint32_t i = MANY / 4; i < MANY; i++)
+		expect(remove_key(world.arena, &keys[i]));
+	ck_assert(split_begin_rebuild(world.arena, parent));
+	ck_assert(!split_begin_rebuild(world.arena, parent));
+	ck_assert(!split_begin(world.arena, parent));
+	child = child_of(&world, parent, 0);
+	ck_assert_uint_eq(child_of(&world, parent, 1), child);
+	ck_assert_uint_eq(load_relaxed(&world.arena->table[child].depth), 0);
+	ck_assert_uint_eq(load_relaxed(&world.arena->table[child].prefix), 0);
+	for (uint32_t home = 0; home < world.arena->homes; home++) {
+		expect(split_bucket(world.arena, parent, home));
+		if (home % 100 == 0)
+			expect_keys(&world, keys, MANY / 4);
+	}
+	split_finish(world.arena, parent);
+	for (uint32_t entry = 0; entry < 1u << world.arena->directory_bits; entry++)
+		ck_assert_uint_eq(load_relaxed(&world.arena->directory[entry]), child);
+	ck_assert_int_eq(segment_load(world.arena, parent).state, SEGMENT_RETIRED);
+	ck_assert_uint_lt(load_relaxed(&world.arena->table[child].overflow_used),
+	                  load_relaxed(&world.arena->table[parent].overflow_used));
+	put_keys(&world, keys, MANY);
+	expect_keys(&world, keys, MANY);
+	ck_assert_int_eq(cache_verify(&world.self.thread, NULL, NULL, NULL), 0);
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_split_needs_two_free_segments)
 {
 	struct world world;
@@ -91,6 +131,7 @@ START_TEST(test_split_needs_two_free_segments)
 	ck_assert_uint_eq(load_relaxed(&world.arena->table[first_segment(&world)].children), 0);
 	ck_assert(segment_take_chunks(world.arena, 0, world.arena->chunks, 1, &segment, &generation, &chunk));
 	ck_assert(!split_begin(world.arena, first_segment(&world)));
+	ck_assert(!split_begin_rebuild(world.arena, first_segment(&world)));
 	world_stop(&world);
 }
 END_TEST
@@ -114,8 +155,6 @@ START_TEST(test_finished_split_is_in_the_directory)
 	world_stop(&world);
 }
 END_TEST
-
-#define MANY 3000
 
 START_TEST(test_splits_down_to_the_last_bit)
 {
@@ -324,8 +363,8 @@ static void apply(const struct autopsy *autopsy, uint32_t changes)
 {
 	for (uint32_t i = 0; i < changes; i++) {
 		const struct change *change = &autopsy->changes[i];
-		atomic_u64 *words =
-		        (atomic_u64 *)(void *)segment_base(autopsy->world.arena, autopsy->segments[change->which]);
+		atomic_u64 *words = (atomic_u64 *)(void *)segment_base(autopsy->world.arena,
+		                                                       autopsy->segments[change->which]);
 
 		store_release(&words[change->word], change->value);
 	}
@@ -334,7 +373,8 @@ static void apply(const struct autopsy *autopsy, uint32_t changes)
 static void expect_image(const struct autopsy *autopsy, uint64_t image[SEGMENTS][SEGMENT_BYTES_MIN / 8])
 {
 	for (uint32_t i = 0; i < SEGMENTS; i++)
-		expect(memcmp(segment_base(autopsy->world.arena, autopsy->segments[i]), image[i], SEGMENT_BYTES_MIN) == 0);
+		expect(memcmp(segment_base(autopsy->world.arena, autopsy->segments[i]), image[i], SEGMENT_BYTES_MIN) ==
+		       0);
 }
 
 /* A slot that was never used could be filled by a helper that comes late with a wrong list. */
@@ -351,7 +391,7 @@ static void expect_all_used(const struct autopsy *autopsy, uint32_t which)
 	} while (slot_is_link(last));
 }
 
-static void autopsy_start(struct autopsy *autopsy, const struct key *keys, uint32_t count)
+static void autopsy_start(struct autopsy *autopsy, const struct key *keys, uint32_t count, bool rebuild)
 {
 	const struct arena *arena;
 	uint32_t parent;
@@ -363,7 +403,7 @@ static void autopsy_start(struct autopsy *autopsy, const struct key *keys, uint3
 	if (count > 4) /* some slots that were emptied */
 		for (uint32_t i = 1; i < 4; i += 2)
 			expect(remove_key(arena, &keys[i]));
-	expect(split_begin(arena, parent));
+	expect(rebuild ? split_begin_rebuild(arena, parent) : split_begin(arena, parent));
 	autopsy->segments[0] = parent;
 	autopsy->segments[1] = child_of(&autopsy->world, parent, 0);
 	autopsy->segments[2] = child_of(&autopsy->world, parent, 1);
@@ -375,7 +415,8 @@ static void autopsy_start(struct autopsy *autopsy, const struct key *keys, uint3
 	expect_all_used(autopsy, 2);
 	note_freezing(autopsy);
 	note_filling(autopsy, 1);
-	note_filling(autopsy, 2);
+	if (!rebuild)
+		note_filling(autopsy, 2);
 	note(autopsy, 0, HOME * WORDS, autopsy->after[0][HOME * WORDS]);
 	/* these are all the changes there were */
 	copy_in(autopsy, autopsy->before);
@@ -383,6 +424,7 @@ static void autopsy_start(struct autopsy *autopsy, const struct key *keys, uint3
 	expect_image(autopsy, autopsy->after);
 }
 
+/* What a loop test is about: a chain of one of these lengths, to be split or built anew. */
 static const uint32_t chain_lengths[] = { 0, 1, 6, 7, 8, 13, 14, 20, CHAIN_KEYS };
 
 static void keys_for_autopsy(struct key keys[CHAIN_KEYS])
@@ -400,10 +442,10 @@ START_TEST(test_helper_dies_after_each_of_its_stores)
 {
 	static struct autopsy autopsy;
 	struct key keys[CHAIN_KEYS];
-	uint32_t count = chain_lengths[_i];
+	uint32_t count = chain_lengths[_i / 2];
 
 	keys_for_autopsy(keys);
-	autopsy_start(&autopsy, keys, count);
+	autopsy_start(&autopsy, keys, count, _i % 2);
 	for (uint32_t survived = 0; survived <= autopsy.change_count; survived++) {
 		copy_in(&autopsy, autopsy.before);
 		apply(&autopsy, survived);
@@ -424,12 +466,12 @@ START_TEST(test_late_helper_changes_nothing)
 {
 	static struct autopsy autopsy;
 	struct key keys[CHAIN_KEYS];
-	uint32_t count = chain_lengths[_i];
+	uint32_t count = chain_lengths[_i / 2];
 	struct bucket *bucket;
 	struct random random = { 12 };
 
 	keys_for_autopsy(keys);
-	autopsy_start(&autopsy, keys, count);
+	autopsy_start(&autopsy, keys, count, _i % 2);
 	bucket = &index_buckets(autopsy.world.arena, autopsy.segments[0])[HOME];
 	for (int round = 0; round < 200; round++) {
 		const struct key *key = &keys[random_below(&random, CHAIN_KEYS)];
@@ -439,7 +481,8 @@ START_TEST(test_late_helper_changes_nothing)
 		else
 			remove_key(autopsy.world.arena, key);
 		copy_out(&autopsy, autopsy.after);
-		store_relaxed(&bucket->control, load_relaxed(&bucket->control) & ~CONTROL_MOVED); /* as the helper saw it */
+		store_relaxed(&bucket->control,
+		              load_relaxed(&bucket->control) & ~CONTROL_MOVED); /* as the helper saw it */
 		expect(split_bucket(autopsy.world.arena, autopsy.segments[0], HOME));
 		expect_image(&autopsy, autopsy.after);
 	}
@@ -456,12 +499,12 @@ START_TEST(test_late_helper_with_wrong_lists_changes_nothing)
 	for (uint32_t which = 0; which < 2; which++) {
 		static struct autopsy autopsy;
 		struct key keys[CHAIN_KEYS];
-		uint32_t count = chain_lengths[_i], next = 1000000;
+		uint32_t count = chain_lengths[_i / 2], next = 1000000;
 		struct index_chain chain;
 		struct bucket *children;
 
 		keys_for_autopsy(keys);
-		autopsy_start(&autopsy, keys, count);
+		autopsy_start(&autopsy, keys, count, _i % 2);
 		index_read_chain(autopsy.world.arena, autopsy.segments[0], HOME, &chain);
 		for (uint32_t slot = 0; slot < chain.buckets * BUCKET_SLOTS; slot++) {
 			struct key other;
@@ -483,7 +526,8 @@ START_TEST(test_late_helper_with_wrong_lists_changes_nothing)
 			children = index_buckets(autopsy.world.arena, autopsy.segments[child]);
 			for (uint32_t b = 0; b < autopsy.world.arena->homes + autopsy.world.arena->overflows; b++)
 				for (uint64_t slot = 0; slot < BUCKET_SLOTS; slot++)
-					expect_equal(load_relaxed(&children[b].slots[slot]), autopsy.after[child][b * WORDS + slot + 1]);
+					expect_equal(load_relaxed(&children[b].slots[slot]),
+					             autopsy.after[child][b * WORDS + slot + 1]);
 		}
 		world_stop(&autopsy.world);
 	}
@@ -521,7 +565,7 @@ START_TEST(test_child_without_overflow_buckets)
 }
 END_TEST
 
-START_TEST(test_scribbled_children_are_refused)
+START_TEST(test_scribbled_table_is_refused)
 {
 	struct world world;
 	uint32_t parent;
@@ -529,18 +573,34 @@ START_TEST(test_scribbled_children_are_refused)
 	world_start(&world, MIB);
 	parent = first_segment(&world);
 	const uint64_t children[] = {
-		world.segments, (uint64_t)world.segments << 32 | 5, UINT64_MAX, (uint64_t)5 << 32 | parent,
+		world.segments,
+		(uint64_t)world.segments << 32 | 5,
+		UINT64_MAX,
+		(uint64_t)5 << 32 | parent,
 		(uint64_t)parent << 32 | 5,
 	};
+	static const uint32_t prefixes[] = { 1, 3, 8, 12, 1u << 30, UINT32_MAX }; /* of 8 entries; half of them are 4 */
+
 	for (size_t i = 0; i < sizeof children / sizeof children[0]; i++) {
 		store_relaxed(&world.arena->table[parent].children, children[i]);
 		ck_assert(!split_bucket(world.arena, parent, HOME));
+		ck_assert(!split_finish(world.arena, parent));
 	}
 	store_relaxed(&world.arena->table[parent].children, (uint64_t)5 << 32 | 6);
 	store_relaxed(&world.arena->table[parent].depth, world.arena->directory_bits);
 	ck_assert(!split_bucket(world.arena, parent, HOME));
 	store_relaxed(&world.arena->table[parent].depth, UINT32_MAX);
 	ck_assert(!split_bucket(world.arena, parent, HOME));
+	ck_assert(!split_finish(world.arena, parent));
+	store_relaxed(&world.arena->table[parent].depth, 1);
+	for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+		store_relaxed(&world.arena->table[parent].prefix, prefixes[i]);
+		ck_assert(!split_bucket(world.arena, parent, HOME));
+		ck_assert(!split_finish(world.arena, parent));
+	}
+	for (uint32_t entry = 0; entry < 1u << world.arena->directory_bits; entry++)
+		ck_assert_uint_eq(load_relaxed(&world.arena->directory[entry]), parent);
+	ck_assert_int_eq(segment_load(world.arena, parent).state, SEGMENT_INDEX);
 	world_stop(&world);
 }
 END_TEST
@@ -548,9 +608,10 @@ END_TEST
 int main(void)
 {
 	TCase *tests = tcase_create("split");
-	const int lengths = sizeof chain_lengths / sizeof chain_lengths[0];
+	const int lengths = 2 * sizeof chain_lengths / sizeof chain_lengths[0];
 
 	tcase_add_test(tests, test_begun_split_has_two_empty_children);
+	tcase_add_test(tests, test_segment_that_is_built_anew);
 	tcase_add_test(tests, test_split_needs_two_free_segments);
 	tcase_add_test(tests, test_finished_split_is_in_the_directory);
 	tcase_add_test(tests, test_splits_down_to_the_last_bit);
@@ -561,6 +622,6 @@ int main(void)
 	tcase_add_loop_test(tests, test_late_helper_changes_nothing, 0, lengths);
 	tcase_add_loop_test(tests, test_late_helper_with_wrong_lists_changes_nothing, 0, lengths);
 	tcase_add_test(tests, test_child_without_overflow_buckets);
-	tcase_add_test(tests, test_scribbled_children_are_refused);
+	tcase_add_test(tests, test_scribbled_table_is_refused);
 	return suite_run("split", tests);
 }

@@ -119,7 +119,8 @@ static void walk(struct crowd *crowd)
 
 		while (index_walk_next(arena, &position, &chain))
 			for (uint32_t slot = 0; slot < chain.buckets * BUCKET_SLOTS; slot++)
-				if (slot_is_object(chain.words[slot]) && object_parse(arena, slot_offset(chain.words[slot]), &view) &&
+				if (slot_is_object(chain.words[slot]) &&
+				    object_parse(arena, slot_offset(chain.words[slot]), &view) &&
 				    number_of(&view) < STEADY)
 					seen[number_of(&view)] = true;
 		for (uint32_t i = 0; i < STEADY; i++)

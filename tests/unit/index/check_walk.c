@@ -118,11 +118,13 @@ START_TEST(test_each_key_is_seen_while_the_index_grows)
 			if (random_below(&random, pause) == 0) {
 				uint32_t entry = random_below(&random, 1u << tour.world.arena->directory_bits);
 
-				split(&tour, load_relaxed(&tour.world.arena->directory[entry]), tour.world.arena->homes);
+				split(&tour, load_relaxed(&tour.world.arena->directory[entry]),
+				      tour.world.arena->homes);
 			}
 		for (uint32_t i = 0; i < KEYS; i++)
 			ck_assert_uint_ge(tour.seen[i], 1);
-		ck_assert_uint_le(tour.chains, (UINT64_C(2) << tour.world.arena->directory_bits) * tour.world.arena->homes);
+		ck_assert_uint_le(tour.chains,
+		                  (UINT64_C(2) << tour.world.arena->directory_bits) * tour.world.arena->homes);
 		world_stop(&tour.world);
 	}
 }

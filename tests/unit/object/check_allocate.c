@@ -11,7 +11,8 @@ static int begin(struct client *client, uint64_t size, uint64_t expires_ms, stru
 {
 	struct cache_thread *thread = &client->thread;
 
-	return allocate_begin(thread->allocator, &thread->reader, &client->cache.arena, size, expires_ms, 1000, ret_room);
+	return allocate_begin(thread->allocator, &thread->reader, &client->cache.arena, size, expires_ms, 1000,
+	                      ret_room);
 }
 
 static void commit(struct client *client)

@@ -111,7 +111,8 @@ START_TEST(test_large_objects)
 	random_bytes(&random, key, sizeof key);
 	for (uint32_t flags = 0; flags <= FLAGS_ALL; flags++)
 		for (size_t k = 0; k < sizeof key_sizes / sizeof key_sizes[0]; k++)
-			for (size_t v = 0; v < (flags & OBJECT_COUNTER ? 1 : sizeof value_sizes / sizeof value_sizes[0]); v++) {
+			for (size_t v = 0;
+			     v < (flags & OBJECT_COUNTER ? 1 : sizeof value_sizes / sizeof value_sizes[0]); v++) {
 				struct object_plan plan = plan_of(flags, key, key_sizes[k], value_sizes[v]);
 
 				check_round_trip(&world, scratch(&world) + 24, &plan);
@@ -235,7 +236,8 @@ START_TEST(test_offsets_near_the_end)
 					uint64_t size = object_size(flags, key_size, value_size);
 
 					write_head(arena, offset, head_of(flags, key_size, value_size));
-					expect_equal(object_parse(arena, offset, &view), key_size > 0 && size <= distance);
+					expect_equal(object_parse(arena, offset, &view),
+					             key_size > 0 && size <= distance);
 					if (key_size > 0 && size <= distance)
 						expect_inside(arena, offset, &view);
 				}

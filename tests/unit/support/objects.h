@@ -128,8 +128,9 @@ static inline uint32_t count_key(const struct arena *arena, const struct key *ke
 	expect(index_home(arena, key->hash, &segment) != NULL);
 	index_read_chain(arena, segment, hash_home(key->hash, arena->homes), &chain);
 	for (uint32_t slot = 0; slot < chain.buckets * BUCKET_SLOTS; slot++)
-		count += slot_is_object(chain.words[slot]) && object_parse(arena, slot_offset(chain.words[slot]), &view) &&
-		         view.key_size == key->size && memcmp(view.key, key->text, key->size) == 0;
+		count += slot_is_object(chain.words[slot]) &&
+		         object_parse(arena, slot_offset(chain.words[slot]), &view) && view.key_size == key->size &&
+		         memcmp(view.key, key->text, key->size) == 0;
 	return count;
 }
 

@@ -30,7 +30,8 @@ static inline int write_one(struct world *world, const struct write_request *req
 }
 
 /* Stores; returns the version. */
-static inline uint64_t put_with(struct world *world, const char *key, const char *value, uint64_t ttl_ms, uint32_t flags)
+static inline uint64_t put_with(struct world *world, const char *key, const char *value, uint64_t ttl_ms,
+                                uint32_t flags)
 {
 	struct write_request request = write_of(WRITE_SET, key, value);
 	struct write_result result;
@@ -95,8 +96,7 @@ static inline void look_up(const struct world *world, const char *key, struct ob
 #define VALUE_TEXT 256
 
 /* The value as a string; "(miss)" when there is none. */
-static inline const char *get(struct world *world, const char *key, char text[VALUE_TEXT],
-                              struct larder_item *ret_item)
+static inline const char *get(struct world *world, const char *key, char text[VALUE_TEXT], struct larder_item *ret_item)
 {
 	struct larder_item item = { 0 };
 	int code = cache_get(&world->self.thread, key, strlen(key), text, VALUE_TEXT - 1, &item);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes and the memory they need: what fits, and what happens when there is none. */
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "tests/unit/support/threads.h"
+#include "tests/unit/support/writes.h"
+
+/* ---- sizes ------------------------------------------------------------------------------------------------------------- */
+
+static int set_sized(struct world *world, size_t key_size, size_t value_size, uint64_t ttl_ms, uint32_t flags)
+{
+	static char key[LARDER_KEY_MAX], value[SEGMENT_BYTES_MAX + 1];
+	struct write_request request = {
+		.operation = WRITE_SET,
+		.key = key,
+		.key_size = key_size,
+		.value = value,
+		.value_size = value_size,
+		.ttl_ms = ttl_ms,
+		.flags = flags,
+	};
+	struct larder_item item = { 0 };
+	int result;
+
+	memset(key, 'k', sizeof key);
+	memset(value, 'v', sizeof value);
+	result = write_one(world, &request, NULL);
+	ck_assert_int_eq(cache_get(&world->self.thread, key, key_size, NULL, 0, &item), result       ? LARDER_MISS
+	                                                                                : value_size ? LARDER_TRUNCATED
+	                                                                                             : LARDER_OK);
+	ck_assert_uint_eq(item.value_size, result ? 0 : value_size);
+	expect_sound(world);
+	return result;
+}
+
+START_TEST(test_largest_values)
+{
+	static const uint64_t bytes[] = { MIB, 4 * MIB, 64 * MIB };
+	static const size_t key_sizes[] = { 1, 2, 7, 100, 1024, 60000 };
+
+	for (size_t b = 0; b < sizeof bytes / sizeof bytes[0]; b++)
+		for (size_t k = 0; k < sizeof key_sizes / sizeof key_sizes[0]; k++)
+			for (uint32_t extras = 0; extras < 4; extras++) {
+				struct world world;
+				uint64_t most;
+
+				world_start(&world, bytes[b]);
+				most = arena_value_max(world.arena, key_sizes[k]);
+				ck_assert_int_eq(
+					set_sized(&world, key_sizes[k], most + 1, extras & 1 ? 9999 : 0, extras & 2),
+					-E2BIG);
+				for (uint32_t less = 0; less < 8; less++)
+					ck_assert_int_eq(set_sized(&world, key_sizes[k], most - less,
+					                           extras & 1 ? 9999 : 0, extras & 2),
+					                 0);
+				world_stop(&world);
+			}
+}
+END_TEST
+
+/* In a small arena a segment has hardly more bytes than the longest key. */
+START_TEST(test_keys_that_fit_no_segment)
+{
+	static const uint32_t extras[] = { OBJECT_EXPIRES | OBJECT_FLAGS, OBJECT_EXPIRES, OBJECT_FLAGS,
+		                           0 }; /* largest first */
+	static char key[LARDER_KEY_MAX];
+
+	memset(key, 'c', sizeof key);
+	for (uint32_t key_size = LARDER_KEY_MAX - 100; key_size <= LARDER_KEY_MAX; key_size++) {
+		struct write_request counter = {
+			.operation = WRITE_INCR, .key = key, .key_size = key_size, .incr_flags = LARDER_INCR_CREATE
+		};
+		struct world world;
+		uint64_t room;
+
+		world_start(&world, MIB);
+		room = world.arena->segment_bytes - sizeof(struct chunk_header);
+		ck_assert_int_eq(write_one(&world, &counter, NULL),
+		                 object_size(OBJECT_COUNTER, key_size, 0) <= room ? 0 : -E2BIG);
+		for (uint32_t flags = 0; flags <= (OBJECT_EXPIRES | OBJECT_FLAGS); flags++)
+			ck_assert_int_eq(
+				set_sized(&world, key_size, 0, flags & OBJECT_EXPIRES ? 1000 : 0, flags & OBJECT_FLAGS),
+				object_size(flags, key_size, 0) <= room ? 0 : -E2BIG);
+		expect_sound(&world);
+		world_stop(&world);
+	}
+}
+END_TEST
+
+START_TEST(test_append_up_to_the_largest_value)
+{
+	static char bytes[SEGMENT_BYTES_MIN];
+	struct world world;
+	struct write_request request = write_of(WRITE_APPEND, "key", NULL);
+	struct larder_item item;
+	uint64_t most;
+
+	world_start(&world, MIB);
+	most = arena_value_max(world.arena, 3);
+	put(&world, "key", "12345");
+	request.value = bytes;
+	request.value_size = most - 5 + 1;
+	ck_assert_int_eq(write_one(&world, &request, NULL), -E2BIG);
+	expect_value(&world, "key", "12345");
+	request.value_size = most - 5;
+	ck_assert_int_eq(write_one(&world, &request, NULL), 0);
+	ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, NULL, 0, &item), LARDER_TRUNCATED);
+	ck_assert_uint_eq(item.value_size, most);
+	request.value_size = 1;
+	ck_assert_int_eq(write_one(&world, &request, NULL), -E2BIG);
+	request.value_size = 0;
+	ck_assert_int_eq(write_one(&world, &request, NULL), 0);
+	expect_sound(&world);
+	world_stop(&world);
+}
+END_TEST
+
+/* ---- no memory ---------------------------------------------------------------------------------------------------------- */
+
+static uint32_t fill(struct world *world)
+{
+	static char value[8000];
+	uint32_t keys = 0;
+
+	for (;; keys++) {
+		char key[16];
+		struct write_request request = { .operation = WRITE_SET, .value = value, .value_size = sizeof value };
+
+		snprintf(key, sizeof key, "fill %u", keys);
+		request.key = key;
+		request.key_size = strlen(key);
+		if (write_one(world, &request, NULL) != 0)
+			return keys;
+	}
+}
+
+START_TEST(test_full_arena_refuses_and_keeps_what_it_has)
+{
+	struct world world;
+	uint32_t keys;
+	char value[9000] = "";
+
+	world_start(&world, MIB);
+	put(&world, "key", "value");
+	create_counter(&world, "counter", 1, 0, 0);
+	keys = fill(&world);
+	ck_assert_uint_gt(keys, 50);
+	struct write_request request = {
+		.operation = WRITE_SET, .key = "key", .key_size = 3, .value = value, .value_size = 9000
+	};
+	ck_assert_int_eq(write_one(&world, &request, NULL), -EAGAIN);
+	request.operation = WRITE_APPEND;
+	ck_assert_int_eq(write_one(&world, &request, NULL), -EAGAIN);
+	expect_value(&world, "key", "value");
+	ck_assert_int_eq(add(&world, "counter", 5, NULL), 0); /* in place, so there is no need of memory */
+	ck_assert_int_eq(simple_write(&world, WRITE_DELETE, "key", NULL), 0);
+	expect_value(&world, "key", "(miss)");
+	expect_sound(&world);
+	world_stop(&world);
+}
+END_TEST
+
+struct waiting {
+	struct world world;
+	struct client client;
+	int wake_fd;
+};
+
+/* One writer waits for memory; when it has asked for it, the keeper gives some. */
+static void wait_or_give(void *context, uint32_t number)
+{
+	struct waiting *waiting = context;
+	const struct arena *arena = waiting->world.arena;
+
+	if (number == 0) {
+		struct write_request request = write_of(WRITE_SET, "late", "value");
+		struct write_result result;
+
+		request.ttl_ms = 3000; /* of a class that has no segment yet */
+		expect_equal(cache_write(&waiting->client.thread, &request, &result), 0);
+		return;
+	}
+	struct pollfd event = { .fd = waiting->wake_fd, .events = POLLIN };
+	expect_equal(poll(&event, 1, -1), 1);
+	expect(segment_change(arena, 2, SEGMENT_OPEN, SEGMENT_CONDEMNED));
+	expect(segment_change(arena, 2, SEGMENT_CONDEMNED, SEGMENT_RETIRED));
+	segment_recycle(arena, 2);
+	fetch_add_acq_rel(&arena->header->free_sequence, 1);
+	platform_futex_wake(&arena->header->free_sequence);
+}
+
+START_TEST(test_writer_waits_for_memory)
+{
+	static struct waiting waiting;
+
+	world_start(&waiting.world, MIB);
+	waiting.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	client_start_waiting(&waiting.world, &waiting.client, WORLD_FENCED, waiting.wake_fd, 600000);
+	fill(&waiting.world);
+	threads_run(2, wait_or_give, &waiting);
+	expect_value(&waiting.world, "late", "value");
+	client_stop(&waiting.client);
+	close(waiting.wake_fd);
+	world_stop(&waiting.world);
+}
+END_TEST
+
+START_TEST(test_keeper_is_woken_when_free_segments_run_low)
+{
+	struct world world;
+	struct client client;
+	int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct write_request request = write_of(WRITE_SET, "key", "value");
+	struct write_result result;
+	uint64_t signals;
+
+	world_start(&world, MIB);
+	client_start_waiting(&world, &client, WORLD_FENCED, wake_fd, 0);
+	store_relaxed(&world.arena->header->free_low_mark, load_relaxed(&world.arena->header->free_segments));
+	ck_assert_int_eq(cache_write(&client.thread, &request, &result), 0);
+	ck_assert_int_eq(read(wake_fd, &signals, sizeof signals), sizeof signals);
+	/* not by every write, but by one that took a segment */
+	ck_assert_int_eq(cache_write(&client.thread, &request, &result), 0);
+	ck_assert_int_eq(read(wake_fd, &signals, sizeof signals), -1);
+	client_stop(&client);
+	close(wake_fd);
+	world_stop(&world);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = tcase_create("write room");
+
+	tcase_add_test(tests, test_largest_values);
+	tcase_add_test(tests, test_keys_that_fit_no_segment);
+	tcase_add_test(tests, test_append_up_to_the_largest_value);
+	tcase_add_test(tests, test_full_arena_refuses_and_keeps_what_it_has);
+	tcase_add_test(tests, test_writer_waits_for_memory);
+	tcase_add_test(tests, test_keeper_is_woken_when_free_segments_run_low);
+	return suite_run("write room", tests);
+}
