@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Whether the check of linearizability can fail: larder is built with one compare-and-swap of the index made a plain store,
+# and larder-linear must find the histories wrong. Unchanged, it must not. Last line: "N passed, N failed".
+set -euo pipefail
+# shellcheck disable=SC2016 # the $ are perl's
+cd "$(dirname "$0")/../.."
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+cp -r Makefile libshm daemon "$work"
+mkdir "$work/tests"
+cp -r tests/linear tests/support "$work/tests"
+
+build() {
+	make -C "$work" --no-print-directory -j"$(nproc)" build/release/bin/larderd build/release/bin/larder-linear \
+		>"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+}
+
+# Up to five runs, for a race need not show in the first; one that finds something ends it.
+violated() {
+	for _ in 1 2 3 4 5; do
+		LARDERD=$work/build/release/bin/larderd "$work/build/release/bin/larder-linear" --operations 400000 \
+			>"$work/log" 2>&1 || return 0
+	done
+	return 1
+}
+
+count() { # name, whether it is right
+	if [ "$2" = yes ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'FAILED: %s; the end of the log:\n' "$1"
+		tail -n 5 "$work/log"
+	fi
+}
+
+mutant() { # name, perl substitution over the whole of index.c
+	local source=$work/libshm/index/index.c
+	cp libshm/index/index.c "$source"
+	perl -0pi -e "$2" "$source"
+	if cmp -s libshm/index/index.c "$source"; then
+		echo "nothing was changed for: $1; index.c looks different now, so adapt the pattern" >"$work/log"
+		count "$1" no
+		return
+	fi
+	build
+	if violated; then count "$1" yes; else count "$1 was not noticed" no; fi
+}
+
+build
+if violated; then count "larder as it is" no; else count "larder as it is" yes; fi
+mutant "replacing by a plain store" \
+	's/return cas_acq_rel\((chain_slot\(chain, \(uint32_t\)chain->found\)), &word,\s*(slot_pack\([^()]*\))\)/store_relaxed($1, $2), word = 0; return !word/'
+mutant "emptying by a plain store" \
+	's/return cas_acq_rel\((chain_slot\(chain, position\)), &word, (empty_pack\(control_sequence\(control\), word\))\)/store_relaxed($1, $2); return true/'
+mutant "an intent by a plain store" \
+	's/if \(!cas_acq_rel\(&chain->bucket\[0\]->control, &expected, control\)\)/if (store_relaxed(&chain->bucket[0]->control, control), !expected)/'
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
