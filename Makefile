@@ -211,7 +211,7 @@ endif
 LINTS := $(wildcard tools/lint/check_*.sh)
 SYSTEM_SCRIPTS := $(wildcard tests/system/test_*.sh)
 LINEAR_TEST := $(if $(LINEAR_SOURCES),tests/linear/test_linear.sh)
-RELEASE_SCRIPTS := tests/lint/test_lints.sh tests/install/test_install.sh
+RELEASE_SCRIPTS := tests/lint/test_lints.sh tests/install/test_install.sh tests/linear/test_mutation.sh
 
 # Some tests expect a fault of the processor, so the sanitizers leave those signals alone.
 sanitizer_options := ASAN_OPTIONS=handle_segv=0:handle_sigbus=0 \

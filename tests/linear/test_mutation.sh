@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Whether the check of linearizability can fail: larder is built with one compare-and-swap of the index made a plain store,
 # and larder-linear must find the histories wrong. Unchanged, it must not. Last line: "N passed, N failed".
-set -euo pipefail
 # shellcheck disable=SC2016 # the $ are perl's
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 work=$(mktemp -d)
