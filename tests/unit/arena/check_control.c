@@ -151,6 +151,24 @@ START_TEST(test_each_damage_is_refused)
 }
 END_TEST
 
+/* The keeper made the page; what its client wrote into the head since must not keep the next keeper from going on. */
+START_TEST(test_keeper_relies_on_the_size_alone)
+{
+	int fd = control_create(16, 1);
+	uint64_t rubbish[6];
+	struct control control;
+
+	memset(rubbish, 0xff, sizeof rubbish);
+	ck_assert_int_eq(pwrite(fd, rubbish, sizeof rubbish, 0), sizeof rubbish);
+	expect_refused(fd, 16);
+	ck_assert_int_eq(control_map(fd, 2000, false, &control, NULL), -EPROTO);
+	ck_assert_int_eq(control_map(fd, 16, false, &control, NULL), 0);
+	ck_assert_uint_eq(control.segment_count, 16);
+	control_unmap(&control);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("control");
@@ -161,5 +179,6 @@ int main(void)
 	tcase_add_test(tests, test_private_page_is_not_inherited);
 	tcase_add_test(tests, test_page_of_another_arena_is_refused);
 	tcase_add_test(tests, test_each_damage_is_refused);
+	tcase_add_test(tests, test_keeper_relies_on_the_size_alone);
 	return suite_run("control", tests);
 }

@@ -175,6 +175,8 @@ START_TEST(test_run_is_in_one_segment)
 	ck_assert_uint_eq(large.chunk, 0);
 	ck_assert(take(&world, 0, 1, &small));
 	ck_assert_uint_eq(small.chunk, first.segment == small.segment ? 3 : 0);
+	ck_assert(!take(&world, 0, 5, &large)); /* there is no such segment */
+	ck_assert(!take(&world, 1, UINT32_MAX, &large));
 	world_stop(&world);
 }
 END_TEST

@@ -178,6 +178,30 @@ START_TEST(test_revoked_thread_freezes_nothing)
 }
 END_TEST
 
+/* Nor does it add to what may be another's bytes by now, even though the segment can be pinned. */
+START_TEST(test_revoked_thread_adds_nothing)
+{
+	struct world world;
+	struct cache_thread *thread = &world.self.thread;
+	struct write_result result;
+	struct index_chain chain;
+	uint64_t hash;
+
+	world_start(&world, MIB);
+	create_counter(&world, "counter", 41, 0, 0);
+	hash = hash_key(world.arena->secret, "counter", 7);
+	epoch_enter(&thread->reader);
+	ck_assert(index_find(world.arena, hash, "counter", 7, &chain));
+	ck_assert_int_eq(counter_add(thread, &chain, 1, 1, &result), 0);
+	grace_revoke(&world.self.cache.control, grace_begin(world.arena));
+	ck_assert_int_eq(counter_add(thread, &chain, 1, 1, &result), -EBUSY);
+	ck_assert_uint_eq(load_relaxed(&thread->reader.line->write_pin), 0);
+	ck_assert(!epoch_exit(&thread->reader));
+	expect_value(&world, "counter", "42");
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_counter_of_a_condemned_segment_moves)
 {
 	struct world world;
@@ -290,6 +314,7 @@ int main(void)
 	tcase_add_test(tests, test_version_belongs_to_the_value);
 	tcase_add_test(tests, test_frozen_counter_is_replaced);
 	tcase_add_test(tests, test_revoked_thread_freezes_nothing);
+	tcase_add_test(tests, test_revoked_thread_adds_nothing);
 	tcase_add_test(tests, test_counter_of_a_condemned_segment_moves);
 	tcase_add_test(tests, test_no_addition_is_lost);
 	return suite_run("counter", tests);

@@ -120,6 +120,29 @@ START_TEST(test_unreachable_index_segment_comes_back)
 }
 END_TEST
 
+/* Clients live on, and so do the counters in their control pages. */
+START_TEST(test_counters_are_not_added_a_second_time)
+{
+	struct house house;
+	struct arena_header *header;
+
+	house_start(&house, MIB, NEVER_MS);
+	header = house.arena->header;
+	fill(&house);
+	cache_get(&house.guest.thread, "7", 1, NULL, 0, NULL);
+	reclaim_run(house.reclaim);
+	for (int keepers = 0; keepers < 3; keepers++) {
+		ck_assert_uint_eq(load_relaxed(&header->sets), KEYS + (uint32_t)keepers);
+		ck_assert_uint_eq(load_relaxed(&header->gets), 1);
+		ck_assert_uint_eq(load_relaxed(&header->clients), 2);
+		succeed(&house);
+		put(&house.world, "one", "more");
+		reclaim_run(house.reclaim);
+	}
+	house_stop(&house);
+}
+END_TEST
+
 /* ---- a split that the former keeper left ------------------------------------------------------------------------------- */
 
 enum stage { BEGUN, HALF, ALL_BUCKETS, HALF_DIRECTORY, DIRECTORY, RETIRED, STAGES };
@@ -313,6 +336,7 @@ int main(void)
 	tcase_add_test(tests, test_condemned_segment_that_has_expired);
 	tcase_add_test(tests, test_retired_segments_need_a_grace_period);
 	tcase_add_test(tests, test_unreachable_index_segment_comes_back);
+	tcase_add_test(tests, test_counters_are_not_added_a_second_time);
 	tcase_add_loop_test(tests, test_split_is_finished_by_the_next_keeper, BEGUN, STAGES);
 	tcase_add_test(tests, test_keepers_that_die_all_the_time);
 	tcase_add_test(tests, test_index_grows_by_several_levels);

@@ -133,8 +133,8 @@ END_TEST
  */
 #define READERS 3
 #define PLACES 4
-#define PERIODS 5000  /* at least, and until each reader has been through so many */
-#define SECTIONS 5000 /* sections */
+#define PERIODS 3000  /* at least, and until each reader has been through so many */
+#define SECTIONS 3000 /* sections */
 
 struct torture {
 	struct world world;

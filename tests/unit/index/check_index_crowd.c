@@ -169,9 +169,9 @@ int main(void)
 {
 	TCase *tests = tcase_create("index crowd");
 
-	tcase_add_loop_test(tests, test_chains_are_lengthened_by_many, 0, 10);
-	tcase_add_loop_test(tests, test_chains_are_split_while_they_are_lengthened, 0, 10);
-	tcase_add_loop_test(tests, test_objects_are_unlinked_while_chains_are_lengthened, 0, 10);
-	tcase_add_loop_test(tests, test_objects_are_unlinked_while_chains_are_split, 0, 10);
+	tcase_add_loop_test(tests, test_chains_are_lengthened_by_many, 0, 5);
+	tcase_add_loop_test(tests, test_chains_are_split_while_they_are_lengthened, 0, 5);
+	tcase_add_loop_test(tests, test_objects_are_unlinked_while_chains_are_lengthened, 0, 5);
+	tcase_add_loop_test(tests, test_objects_are_unlinked_while_chains_are_split, 0, 5);
 	return suite_run("index crowd", tests);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Inserts that were left half done, and helpers that come too late. The words are written by hand. */
+#include <errno.h>
+
 #include "index/index.h"
 #include "index/split.h"
 #include "tests/unit/support/objects.h"
@@ -458,6 +460,24 @@ START_TEST(test_impossible_intents_are_dropped)
 }
 END_TEST
 
+/* There is no empty slot, and no bucket behind the link. A write says so, and does not try for ever. */
+START_TEST(test_full_chain_with_a_link_to_nowhere)
+{
+	struct scene scene;
+	struct write_request request = { .operation = WRITE_SET, .value = "value", .value_size = 5 };
+	struct write_result result;
+
+	scene_start(&scene);
+	for (uint32_t i = 0; i < BUCKET_SLOTS - 1; i++)
+		put_key(&scene.world.self.thread, &scene.keys[i], i + 1);
+	store_relaxed(&scene.bucket->slots[BUCKET_SLOTS - 1], SLOT_LINK | 1);
+	request.key = scene.keys[9].text;
+	request.key_size = scene.keys[9].size;
+	ck_assert_int_eq(cache_write(&scene.world.self.thread, &request, &result), -EUCLEAN);
+	scene_stop(&scene);
+}
+END_TEST
+
 START_TEST(test_impossible_chains_end)
 {
 	struct scene scene;
@@ -481,7 +501,8 @@ START_TEST(test_impossible_chains_end)
 		store_relaxed(&scene.bucket->slots[BUCKET_SLOTS - 1], words[i]);
 		ck_assert_uint_eq(lookup_version(arena, key), 0);
 		if (slot_is_link(words[i]))
-			ck_assert(!index_find(arena, key->hash, key->text, key->size, &chain)); /* not to be written to */
+			ck_assert(
+				!index_find(arena, key->hash, key->text, key->size, &chain)); /* not to be written to */
 		else
 			ck_assert(!find_key(arena, key, &chain));
 		ck_assert_uint_le(chain.buckets, CHAIN_BUCKETS);
@@ -534,6 +555,7 @@ int main(void)
 	tcase_add_test(tests, test_chain_left_half_lengthened);
 	tcase_add_test(tests, test_mirrored_object_is_removed_meanwhile);
 	tcase_add_test(tests, test_impossible_intents_are_dropped);
+	tcase_add_test(tests, test_full_chain_with_a_link_to_nowhere);
 	tcase_add_test(tests, test_impossible_chains_end);
 	return suite_run("intent", tests);
 }
