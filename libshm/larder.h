@@ -217,7 +217,8 @@ struct larder_incr_options {
 /*
  * Adds to (subtracts from) a signed 64-bit counter, atomically and in place. A value that is decimal text becomes a
  * counter. options and ret_value (the value after) may be NULL.
- * Return: 0, LARDER_MISS, LARDER_NOT_NUMBER; -EOVERFLOW: nothing changed; -EINVAL, -EAGAIN, -EIO as set.
+ * Return: 0, LARDER_MISS, LARDER_NOT_NUMBER; -EOVERFLOW: the result does not fit 64 bits (larder_decr: nor does the
+ * negative of INT64_MIN), nothing changed; -EINVAL, -EAGAIN, -EIO as set.
  */
 int larder_incr(larder *cache, const void *key, size_t key_size, int64_t delta,
                 const struct larder_incr_options *options, int64_t *ret_value);
