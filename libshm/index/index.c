@@ -157,6 +157,17 @@ void index_help(const struct arena *arena, uint32_t segment, uint32_t home, uint
 	complete(arena, segment, home, control, word_of(arena, control_intent(control)));
 }
 
+/*
+ * Whether a segment is one to write buckets into. In a scribbled arena the directory may lead to the segment table or
+ * to data, where a "bucket" changes with every attempt, and attempts would have no end.
+ */
+static bool holds_buckets(const struct arena *arena, uint32_t segment)
+{
+	enum segment_state state = segment_load(arena, segment).state;
+
+	return state == SEGMENT_INDEX || state == SEGMENT_RETIRED;
+}
+
 bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
                 struct index_chain *ret_chain)
 {
@@ -168,7 +179,7 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 	for (;;) {
 		struct bucket *bucket = index_home(arena, hash, &segment);
 
-		if (!bucket)
+		if (!bucket || !holds_buckets(arena, segment))
 			return false;
 		if (!index_read_chain(arena, segment, hash_home(hash, arena->homes), ret_chain)) {
 			if (!split_bucket(arena, segment, ret_chain->home))

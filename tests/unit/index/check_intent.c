@@ -525,6 +525,12 @@ START_TEST(test_impossible_chains_end)
 	ck_assert_uint_eq(lookup_version(arena, key), 0);
 	store_relaxed(&arena->table[scene.segment].children, UINT64_MAX);
 	ck_assert_uint_eq(lookup_version(arena, key), 0);
+	/* a directory that leads to the segment table, and to a free segment */
+	for (uint32_t segment = 0; segment < 3; segment += 2) {
+		for (uint32_t entry = 0; entry < 1u << arena->directory_bits; entry++)
+			store_relaxed(&arena->directory[entry], segment);
+		ck_assert(!index_find(arena, key->hash, key->text, key->size, &chain));
+	}
 	/* a directory that leads nowhere */
 	for (uint32_t entry = 0; entry < 1u << arena->directory_bits; entry++)
 		store_relaxed(&arena->directory[entry], entry % 2 ? UINT32_MAX : arena->segment_count);
