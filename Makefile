@@ -21,7 +21,8 @@ endif
 CFLAGS ?= -O2 -g
 ARCH ?= $(if $(findstring aarch64-,$(CC)),aarch64,$(shell uname -m))
 SAN ?=
-FLAVOUR ?= $(or $(SAN),release)$(if $(findstring clang,$(notdir $(CC))),-clang)$(if $(findstring aarch64-,$(CC)),-aarch64)
+FAILPOINTS ?=
+FLAVOUR ?= $(or $(SAN),$(if $(FAILPOINTS),failpoints,release))$(if $(findstring clang,$(notdir $(CC))),-clang)$(if $(findstring aarch64-,$(CC)),-aarch64)
 BUILD ?= build/$(FLAVOUR)
 TEST_TIMEOUT ?= $(if $(SAN),600,180)
 
@@ -59,11 +60,14 @@ sanitizer_tsan := -fsanitize=thread -DLARDER_FORCE_FENCED -Wno-tsan
 # gcc's instrumentation hides from gcc that a variable is always set.
 SANITIZER := $(if $(SAN),$(sanitizer_$(SAN)) $(if $(is_clang),,-Wno-maybe-uninitialized))
 
+# base/failpoint.h; without it nothing of them is compiled.
+DEFINES := $(if $(FAILPOINTS),-DLARDER_FAILPOINTS)
+
 # cmpxchg16b is not in the x86-64 baseline, but every such processor since 2006 has it.
 MACHINE := $(if $(filter x86_64,$(ARCH)),-mcx16)
 
-COMPILE_FLAGS = -std=c11 -D_GNU_SOURCE -Ilibshm -I. -pthread -fno-common $(MACHINE) $(WARNINGS) $(CPPFLAGS) $(CFLAGS) \
-                $(SANITIZER)
+COMPILE_FLAGS = -std=c11 -D_GNU_SOURCE -Ilibshm -I. -pthread -fno-common $(MACHINE) $(WARNINGS) $(DEFINES) $(CPPFLAGS) \
+                $(CFLAGS) $(SANITIZER)
 LIBRARY_FLAGS := -fvisibility=hidden -ftls-model=initial-exec
 LINK_FLAGS = -pthread $(CFLAGS) $(SANITIZER) $(LDFLAGS)
 # A sanitizer's runtime is in the program, so a library for it has undefined symbols.
@@ -77,13 +81,14 @@ CHECK_LIBS = $(shell pkg-config --libs check)
 # ---- sources ---------------------------------------------------------------------------------------------------------
 
 FLOORS := base arena epoch object index cache client
-LIB_SOURCES := $(foreach floor,$(FLOORS),$(wildcard libshm/$(floor)/*.c))
+LIB_SOURCES := $(filter-out $(if $(FAILPOINTS),,libshm/base/failpoint.c),$(foreach floor,$(FLOORS),$(wildcard libshm/$(floor)/*.c)))
 DAEMON_SOURCES := $(wildcard daemon/*.c)
 TOOL_SOURCES := $(wildcard tools/larder*.c)
 DEMO_SOURCES := $(wildcard tools/demo/*.c)
 BENCH_SOURCES := $(wildcard bench/*.c)
 SUPPORT_SOURCES := $(wildcard tests/support/*.c)
 LINEAR_SOURCES := $(wildcard tests/linear/*.c)
+FAILPOINT_SOURCES := $(if $(FAILPOINTS),$(wildcard tests/failpoint/*.c))
 UNIT_SOURCES := $(wildcard tests/unit/*/check_*.c)
 SYSTEM_SOURCES := $(wildcard tests/system/check_*.c)
 
@@ -93,8 +98,9 @@ LIB_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(LIB_SOURCES))
 DAEMON_OBJECTS := $(call objects,$(DAEMON_SOURCES))
 SUPPORT_OBJECTS := $(call objects,$(SUPPORT_SOURCES))
 LINEAR_OBJECTS := $(call objects,$(LINEAR_SOURCES))
+FAILPOINT_OBJECTS := $(call objects,$(FAILPOINT_SOURCES))
 ALL_OBJECTS := $(LIB_PIC) $(call objects,$(LIB_SOURCES) $(DAEMON_SOURCES) $(TOOL_SOURCES) $(DEMO_SOURCES) \
-               $(BENCH_SOURCES) $(SUPPORT_SOURCES) $(LINEAR_SOURCES) $(UNIT_SOURCES) $(SYSTEM_SOURCES))
+               $(BENCH_SOURCES) $(SUPPORT_SOURCES) $(LINEAR_SOURCES) $(FAILPOINT_SOURCES) $(UNIT_SOURCES) $(SYSTEM_SOURCES))
 
 STATIC_LIB := $(BUILD)/lib/liblarder.a
 SHARED_LIB := $(BUILD)/lib/liblarder.so.$(VERSION)
@@ -104,13 +110,14 @@ LARDER := $(BUILD)/bin/larder
 DEMO := $(BUILD)/bin/larder-demo
 BENCH := $(BUILD)/bin/larder-bench
 LINEAR := $(BUILD)/bin/larder-linear
+FAILPOINT := $(BUILD)/bin/larder-failpoint
 
 # A program exists as soon as it has a source.
 PROGRAMS := $(if $(DAEMON_SOURCES),$(LARDERD)) $(if $(TOOL_SOURCES),$(LARDER)) $(if $(DEMO_SOURCES),$(DEMO)) \
             $(if $(BENCH_SOURCES),$(BENCH))
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 SYSTEM_TESTS := $(SYSTEM_SOURCES:%.c=$(BUILD)/%)
-TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR))
+TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR)) $(if $(FAILPOINT_SOURCES),$(FAILPOINT))
 
 # ---- building --------------------------------------------------------------------------------------------------------
 
@@ -167,6 +174,9 @@ $(BENCH): $(call objects,$(BENCH_SOURCES)) $(STATIC_LIB)
 $(LINEAR): $(LINEAR_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
 	$(call LINK_PROGRAM,-lm)
 
+$(FAILPOINT): $(FAILPOINT_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
+	$(call LINK_PROGRAM)
+
 # A unit test of a program's module takes what it needs from an archive of that program's objects, so main() stays out.
 $(BUILD)/obj/daemon.a: $(DAEMON_OBJECTS)
 $(BUILD)/obj/tools.a: $(call objects,$(TOOL_SOURCES))
@@ -211,7 +221,8 @@ endif
 LINTS := $(wildcard tools/lint/check_*.sh)
 SYSTEM_SCRIPTS := $(wildcard tests/system/test_*.sh)
 LINEAR_TEST := $(if $(LINEAR_SOURCES),tests/linear/test_linear.sh)
-RELEASE_SCRIPTS := tests/lint/test_lints.sh tests/install/test_install.sh tests/linear/test_mutation.sh
+RELEASE_SCRIPTS := tests/lint/test_lints.sh tests/install/test_install.sh tests/linear/test_mutation.sh \
+                   tests/failpoint/test_release.sh
 
 # Some tests expect a fault of the processor, so the sanitizers leave those signals alone.
 sanitizer_options := ASAN_OPTIONS=handle_segv=0:handle_sigbus=0 \
@@ -294,6 +305,7 @@ help: ## Say what can be made, and with which options
 	@echo
 	@echo '  CC=clang           another compiler (its output goes to build/<flavour>-clang)'
 	@echo '  SAN=asan           with a sanitizer: asan, ubsan or tsan (build/asan ...)'
+	@echo '  FAILPOINTS=1       with places at which tests kill and stop processes (build/failpoints)'
 	@echo '  DEVELOPER=1        warnings are errors'
 	@echo '  V=1                show every command'
 	@echo '  CFLAGS= CPPFLAGS= LDFLAGS=   flags of your own'

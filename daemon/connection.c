@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/wire.h"
 #include "daemon/hello.h"
 #include "daemon/log.h"
@@ -144,7 +145,9 @@ static void leave(struct connection *connection)
 		return;
 	}
 	log_debug("client %" PRIu64 " is gone", connection->id);
+	failpoint("client.forgotten");
 	destroy(connection);
+	failpoint("client.destroyed");
 }
 
 static void hang_up(struct connection *connection)
@@ -173,6 +176,7 @@ static void on_death(evutil_socket_t fd, short events, void *context)
 	(void)fd, (void)events;
 	/* The pidfd stays readable: without this the loop would spin while leave() has to come back. */
 	event_del(&connection->death);
+	failpoint("client.dead");
 	hang_up(connection);
 }
 
@@ -195,6 +199,7 @@ static bool send_reply(struct connection *connection)
 	int result = message_send(connection->socket, &connection->reply, sizeof connection->reply, NULL, 0);
 
 	if (result == 0) {
+		failpoint("request.answered");
 		debt_settle(connection->debt);
 		connection->debt = NULL;
 		return true;
@@ -221,6 +226,7 @@ static void on_writable(evutil_socket_t fd, short events, void *context)
 static bool answer(struct connection *connection, uint64_t request_id, int result, const struct write_result *done)
 {
 	connection->reply = (struct wire_reply){ .type = WIRE_REPLY, .result = result, .id = request_id };
+	failpoint("request.done");
 	if (result == 0) {
 		connection->reply.version = done->version;
 		connection->reply.value = done->value;
@@ -286,6 +292,7 @@ static void note_request(struct connection *connection)
 
 	if (message_peek(connection->socket, &head, size) == (ssize_t)size)
 		connection->debt = debt_incur(connection->keeper->debts, connection->id, head.id);
+	failpoint("request.noted");
 }
 
 /* Does one request. False: the connection is gone, or has to wait. */
@@ -301,6 +308,7 @@ static bool serve(struct connection *connection, size_t size, int fd)
 		disconnect(connection, "it sent a malformed request");
 		return false;
 	}
+	failpoint("request.taken");
 	if (result == 0)
 		result = cache_write(&keeper->thread, &request, &done);
 	if (result == -EAGAIN) {
@@ -334,6 +342,7 @@ static void send_welcome(struct connection *connection, int result, const char *
 	welcome.control_bytes = connection->control.bytes;
 	welcome.access = keeper->config.access;
 	sent = message_send(connection->socket, &welcome, sizeof welcome, fds, 3);
+	failpoint("client.welcomed");
 	close(connection->control_fd);
 	connection->control_fd = -1;
 	connection->state = ATTACHED;
@@ -363,6 +372,7 @@ static int prepare(struct connection *connection, int offered_pidfd, struct faul
 	                     fault);
 	if (result)
 		return result;
+	failpoint("client.mapped");
 	result = reclaim_add_client(keeper->reclaim, &connection->control);
 	if (result) {
 		control_unmap(&connection->control);
@@ -387,6 +397,7 @@ static bool deposit(struct connection *connection)
 	if (keeper->deposits == DEPOSITS_MAX ||
 	    message_send(keeper->supervisor_fd, &message, sizeof message, fds, VAULT_FDS) != 0)
 		return false;
+	failpoint("client.deposited");
 	keeper->deposits++;
 	return true;
 }
@@ -435,6 +446,7 @@ void connection_kept(struct keeper *keeper, uint64_t id, int result)
 {
 	struct connection *connection;
 
+	failpoint("client.kept");
 	keeper->deposits--;
 	connection_deposit_more(keeper);
 	connection = LIST_FIRST(&keeper->connections);
@@ -534,6 +546,7 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 		result = reclaim_add_client(keeper->reclaim, &connection->control);
 	if (result)
 		return result;
+	failpoint("client.resumed");
 	close(client->fds[VAULT_CONTROL]);
 	event_assign(&connection->death, keeper->loop, connection->pidfd, EV_READ | EV_PERSIST, on_death, connection);
 	event_add(&connection->death, NULL);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "daemon/connection.h"
 #include "daemon/log.h"
 #include "daemon/message.h"
@@ -253,6 +254,7 @@ int keeper_run(const struct keeper_start *start)
 
 	log_open("larderd: keeper");
 	prctl(PR_SET_NAME, "larderd: keeper");
+	failpoint_arm();
 	LIST_INIT(&keeper.connections);
 	TAILQ_INIT(&keeper.deferred);
 	TAILQ_INIT(&keeper.undeposited);
@@ -268,6 +270,7 @@ int keeper_run(const struct keeper_start *start)
 	if (start->vault->count)
 		log_info("going on with %" PRIu32 " clients", start->vault->count);
 	on_tick(-1, 0, &keeper);
+	failpoint("keeper.ready");
 	if (message_send(keeper.supervisor_fd, &ready, sizeof ready, NULL, 0) || event_base_dispatch(keeper.loop) < 0)
 		return EXIT_FAILURE;
 	return keeper.failed ? EXIT_FAILURE : EXIT_SUCCESS;

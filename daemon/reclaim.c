@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/failpoint.h"
 #include "base/platform.h"
 #include "daemon/growth.h"
 #include "daemon/log.h"
@@ -180,6 +181,7 @@ static bool condemn(struct reclaim *reclaim, uint32_t segment, enum reason reaso
 {
 	if (!segment_change(reclaim->arena, segment, SEGMENT_OPEN, SEGMENT_CONDEMNED))
 		return false;
+	failpoint("reclaim.condemned");
 	reclaim->work[segment].reason = reason;
 	enter_stage(reclaim, segment, STAGE_DRAINING);
 	return true;
@@ -302,10 +304,13 @@ static uint32_t drain(struct reclaim *reclaim)
 		if (work->reason == REASON_EXPIRED &&
 		    expiry_of(arena, segment, segment_load(arena, segment)) > arena_now_ms(arena)) {
 			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
+			failpoint("reclaim.reopened");
 			enter_stage(reclaim, segment, STAGE_NONE);
 			continue;
 		}
+		failpoint("reclaim.drained");
 		unlink_objects(arena, segment);
+		failpoint("reclaim.unlinked");
 		enter_stage(reclaim, segment, STAGE_GRACE);
 		work->epoch = UINT64_MAX;
 		drained++;
@@ -349,7 +354,9 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 		fetch_add_relaxed(&header->expired_segments, 1);
 	if (work->reason == REASON_EVICTED)
 		fetch_add_relaxed(&header->evicted_segments, 1);
+	failpoint("reclaim.retiring");
 	segment_change(reclaim->arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);
+	failpoint("reclaim.retired");
 	segment_recycle(reclaim->arena, segment);
 	enter_stage(reclaim, segment, STAGE_NONE);
 }
@@ -378,6 +385,7 @@ static uint32_t finish(struct reclaim *reclaim)
 /* Lets a split segment wait for its readers. */
 static void retire_index(struct reclaim *reclaim, uint32_t segment)
 {
+	failpoint("reclaim.index_retired");
 	reclaim->work[segment].reason = REASON_SPLIT;
 	reclaim->work[segment].epoch = grace_begin(reclaim->arena);
 	enter_stage(reclaim, segment, STAGE_GRACE);
@@ -386,7 +394,9 @@ static void retire_index(struct reclaim *reclaim, uint32_t segment)
 static void tell_writers(const struct arena *arena)
 {
 	/* R21 -> A21: a writer that saw the number before it looked for room does not sleep through this. */
+	failpoint("reclaim.telling");
 	fetch_add_acq_rel(&arena->header->free_sequence, 1);
+	failpoint("reclaim.waking");
 	platform_futex_wake(&arena->header->free_sequence);
 }
 
@@ -412,6 +422,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		drain(reclaim);
 		if (grace_barrier(arena))
 			return WAITING_MS;
+		failpoint("reclaim.ordered");
 		freed = finish(reclaim);
 		if (reclaim->in_work && revoke_stalled(reclaim) && !grace_barrier(arena))
 			freed += finish(reclaim);
@@ -437,14 +448,18 @@ static void adopt(struct reclaim *reclaim)
 		case SEGMENT_CONDEMNED:
 			/* Its memory is untouched. If it must go, it will be chosen again. */
 			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
+			failpoint("adopt.reopened");
 			break;
 		case SEGMENT_RETIRED:
+			failpoint("adopt.retired");
 			retire_index(reclaim, segment);
 			break;
 		case SEGMENT_INDEX:
 			if (!growth_reachable(arena, segment) &&
-			    segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED))
+			    segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED)) {
+				failpoint("adopt.orphan");
 				retire_index(reclaim, segment);
+			}
 			break;
 		default:
 			break;
@@ -464,6 +479,7 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 	reclaim->stall_ms = stall_ms;
 	growth_init(&reclaim->growth);
 	store_relaxed(&arena->header->free_low_mark, low < 1 ? 1 : low > 64 ? 64 : low);
+	failpoint("adopt.beginning");
 	adopt(reclaim);
 	return reclaim;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "daemon/debt.h"
 #include "daemon/fdstore.h"
 #include "daemon/holding.h"
@@ -115,6 +116,7 @@ static void fork_keeper(struct supervisor *supervisor)
 		return;
 	}
 	supervisor->keeper = child;
+	failpoint_next_keeper();
 }
 
 static void announce(struct supervisor *supervisor)

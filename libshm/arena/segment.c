@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "arena/segment.h"
 
+#include "base/failpoint.h"
+
 #define EXPIRY_GRAIN_MS UINT64_C(1000) /* the bound is raised in steps, so that writers seldom touch the table */
 
 void segment_clear_index(const struct arena *arena, uint32_t segment)
@@ -53,7 +55,9 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 		word.next_chunk = chunks;
 		if (!cas_acq_rel(&entry->state, &packed, segment_pack(word)))
 			continue;
+		failpoint("segment.taken");
 		store_relaxed(&entry->opened_ms, now_ms);
+		failpoint("segment.dated");
 		store_relaxed(&arena->header->search_hint, segment + 1);
 		fetch_add_relaxed(&arena->header->free_segments, (uint32_t)-1);
 		*ret_segment = segment;
@@ -79,8 +83,10 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t ttl_
 		*ret_chunk = word.next_chunk;
 		*ret_generation = word.generation;
 		word.next_chunk += chunks;
-		if (cas_acq_rel(state, &packed, segment_pack(word)))
-			return true;
+		if (!cas_acq_rel(state, &packed, segment_pack(word)))
+			continue;
+		failpoint("segment.chunks_taken");
+		return true;
 	}
 }
 
@@ -101,6 +107,7 @@ bool segment_take_chunks(const struct arena *arena, uint32_t ttl_class, uint32_t
 	if (!take_free(arena, SEGMENT_OPEN, ttl_class, chunks, now_ms, ret_segment, ret_generation))
 		return false;
 	*ret_chunk = 0;
+	failpoint("segment.unnamed");
 	/* The class goes on in whichever has more room left; when two writers came at once, the later one decides. */
 	if (kept.state != SEGMENT_OPEN || kept.ttl_class != ttl_class || kept.next_chunk >= chunks)
 		store_relaxed(open, *ret_segment + 1);
@@ -114,8 +121,10 @@ void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t 
 
 	/* A writer holds the segment by its pin and gives that up with release, so the keeper sees the bound it left. */
 	while (now < expires_ms)
-		if (cas_relaxed(bound, &now, (expires_ms + EXPIRY_GRAIN_MS - 1) / EXPIRY_GRAIN_MS * EXPIRY_GRAIN_MS))
+		if (cas_relaxed(bound, &now, (expires_ms + EXPIRY_GRAIN_MS - 1) / EXPIRY_GRAIN_MS * EXPIRY_GRAIN_MS)) {
+			failpoint("segment.bound_raised");
 			return;
+		}
 }
 
 bool segment_change(const struct arena *arena, uint32_t segment, enum segment_state from, enum segment_state to)
@@ -152,11 +161,14 @@ void segment_recycle(const struct arena *arena, uint32_t segment)
 		struct chunk_header *header = (struct chunk_header *)(void *)start;
 
 		store_relaxed(&header->chunks, 0);
+		failpoint("recycle.chunk_cleared");
 	}
 	store_relaxed(&entry->expires_ms, 0);
 	store_relaxed(&entry->children, 0);
+	failpoint("recycle.cleared");
 	word = (struct segment_word){ .generation = word.generation + 1 };
 	/* R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs. */
 	store_release(&entry->state, segment_pack(word));
+	failpoint("recycle.freed");
 	fetch_add_relaxed(&arena->header->free_segments, 1);
 }

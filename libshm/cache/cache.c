@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/platform.h"
 
 static int attach_control(struct cache *cache, int control_fd, int wake_fd, bool force_fenced, uint32_t timeout_ms,
@@ -23,6 +24,7 @@ static int attach_control(struct cache *cache, int control_fd, int wake_fd, bool
 	cache->timeout_ms = timeout_ms;
 	/* Plain sections need larderd to be able to issue barriers, and this process to receive them. */
 	cache->fenced = force_fenced || !cache->arena.plain_epochs || platform_barrier_register() != 0;
+	failpoint("attach.mapped");
 	store_relaxed(&cache->control.page->fenced, cache->fenced);
 	return 0;
 }
@@ -96,6 +98,7 @@ int cache_thread_start(struct cache *cache, struct cache_thread *ret_thread)
 	   keeper's own order it like the epoch word itself. */
 	while (seen < (uint64_t)line + 1 && !cas_acq_rel(high, &seen, (uint64_t)line + 1))
 		;
+	failpoint("attach.line_taken");
 	return 0;
 }
 

@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 
+#include "base/failpoint.h"
 #include "cache/internal.h"
 
 /* Both words; torn values are harmless, for every use ends in a compare-and-swap of both. */
@@ -44,8 +45,10 @@ enum freeze counter_freeze(const struct epoch_reader *reader, struct counter *co
 			return FREEZE_CHANGED;
 		frozen.high |= COUNTER_FROZEN;
 		/* R13 -> A13: also when it is frozen already: then this tells whether the two words belong together. */
-		if (pair_cas(counter, words, frozen))
+		if (pair_cas(counter, words, frozen)) {
+			failpoint("counter.frozen");
 			return FREEZE_DONE;
+		}
 	}
 }
 
@@ -70,6 +73,7 @@ static int add_in_place(struct counter *counter, int64_t delta, uint64_t now_ver
 		sum.high = version << 1;
 		/* R13 -> A13: value and version are one moment's. */
 		if (pair_cas(counter, words, sum)) {
+			failpoint("counter.added");
 			ret_result->value = value;
 			ret_result->version = version;
 			return 0;

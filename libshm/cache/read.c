@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "cache/internal.h"
 
 /* Finds a living object, inside a section. Inlined always: then what a caller does not ask of the object is not computed. */
@@ -83,10 +84,12 @@ static inline void pin(struct cache_thread *thread, uint32_t segment)
 {
 	/* R6 -> A6: the keeper sees the pin before it reuses the segment, or revoked us before. */
 	fetch_add_acq_rel(control_pin(&thread->cache->control, thread->shard, segment), 1);
+	failpoint("view.pinned");
 }
 
 static inline void unpin(const struct cache *cache, uint32_t shard, uint32_t segment)
 {
+	failpoint("view.releasing");
 	/* R17 -> A17: the holder's loads are done when the keeper finds the pin gone. */
 	fetch_sub_release(control_pin(&cache->control, shard, segment), 1);
 }

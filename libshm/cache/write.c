@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/platform.h"
 #include "cache/internal.h"
 
@@ -96,6 +97,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		memcpy(value, parts->old, parts->old_size);
 	if (parts->added_size)
 		memcpy(value + parts->old_size, parts->added, parts->added_size);
+	failpoint("object.written");
 	object_complete(arena, room.offset, plan);
 	if (writer->chain.found >= 0)
 		index = index_replace(&writer->chain, room.generation, room.offset);
@@ -110,6 +112,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		return index == INDEX_FULL ? ATTEMPT_NO_SLOT : ATTEMPT_AGAIN;
 	}
 	allocate_commit(&thread->reader);
+	failpoint("write.committed");
 	writer->published = true;
 	writer->result->version = plan->version;
 	return LARDER_OK;
@@ -308,6 +311,7 @@ static int attempt(struct writer *writer)
 	 * chain, the new version would be older than one the key has had; so, such a write makes our intent fail.
 	 */
 	now_ns = arena_now_ns(arena);
+	failpoint("write.chain_read");
 	writer->now_ms = now_ns / NS_PER_MS;
 	writer->now_version = version_of(now_ns);
 	if (writer->chain.found < 0 || object_expired(&writer->chain.object, writer->now_ms))
@@ -337,6 +341,7 @@ static bool wait_for_room(const struct cache *cache, const struct writer *writer
 	     load_relaxed(&cache->arena.table[writer->chain.segment].depth) >= cache->arena.directory_bits))
 		return false;
 	cache_wake_keeper(cache);
+	failpoint("write.waiting");
 	platform_futex_wait(&cache->arena.header->free_sequence, seen_sequence, (uint32_t)(deadline_ms - now_ms));
 	return true;
 }

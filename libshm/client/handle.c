@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/wire.h"
 #include "client/channel.h"
 #include "client/guard.h"
@@ -136,6 +137,7 @@ int handle_attach(struct larder *cache, struct fault *fault)
 	int result = 0;
 
 	/* The time in the queue counts: where larderd does not answer, many threads wait no longer than one. */
+	failpoint_arm();
 	pthread_mutex_lock(&process->attaching);
 	if (load_relaxed(&process->token) == 0)
 		result = attach(cache, deadline_ms, fault);
@@ -152,8 +154,10 @@ static void detach(struct larder *cache)
 		process_delist(cache->process);
 		cache->attachment = attachment->inherited;
 		cache_detach(&attachment->cache);
+		failpoint("detach.unmapped");
 		/* Children may hold the socket, too; closing it would not tell larderd. */
 		shutdown(attachment->channel, SHUT_RDWR);
+		failpoint("detach.hung_up");
 		close_descriptors(attachment);
 		pthread_mutex_destroy(&attachment->exchange);
 		free(attachment);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/wire.h"
 #include "client/channel.h"
 #include "client/guard.h"
@@ -116,6 +117,7 @@ static int exchange(struct attachment *attachment, const struct write_request *r
 	if (channel_too_late(deadline_ms))
 		return -ETIMEDOUT;
 	result = send_request(attachment->channel, request, id, deadline_ms);
+	failpoint("remote.sent");
 	if (result == 0)
 		result = receive_reply(attachment->channel, id, deadline_ms, ret_reply);
 	if (result != -ECONNRESET && result != -EPROTO)

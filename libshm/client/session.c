@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/layout.h"
 #include "base/wire.h"
 #include "client/channel.h"
@@ -84,7 +85,9 @@ int session_open(const char *path, uint64_t deadline_ms, struct session *ret_ses
 	channel = channel_connect(path, deadline_ms, fault);
 	if (channel < 0)
 		return channel;
+	failpoint("attach.connected");
 	result = send_hello(channel, deadline_ms);
+	failpoint("attach.hello_sent");
 	if (result == 0)
 		result = channel_receive(channel, &welcome, sizeof welcome, fds, &fd_count, deadline_ms);
 	if (result != 0)
@@ -97,6 +100,7 @@ int session_open(const char *path, uint64_t deadline_ms, struct session *ret_ses
 		close(channel);
 		return result;
 	}
+	failpoint("attach.welcomed");
 	*ret_session = (struct session){
 		.channel = channel,
 		.arena_fd = fds[WELCOME_ARENA],

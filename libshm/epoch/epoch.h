@@ -23,6 +23,7 @@
 
 #include "arena/arena.h"
 #include "arena/segment.h"
+#include "base/failpoint.h"
 
 struct epoch_reader {
 	struct thread_line *line;
@@ -43,6 +44,7 @@ static inline __attribute__((always_inline)) void epoch_enter(struct epoch_reade
 		store_relaxed(&reader->line->epoch, epoch);
 		compiler_barrier(); /* R4 -> A4 by the keeper's membarrier */
 	}
+	failpoint("epoch.entered");
 }
 
 /*
@@ -60,6 +62,7 @@ static inline bool epoch_exit(struct epoch_reader *reader)
 {
 	bool valid = epoch_valid(reader);
 
+	failpoint("epoch.leaving");
 	/* R5 -> A5: the keeper reuses memory only after this section's loads are done. */
 	store_release(&reader->line->epoch, 0);
 	return valid;
@@ -82,15 +85,18 @@ static inline bool epoch_pin_write(struct epoch_reader *reader, const struct are
 		store_relaxed(&reader->line->write_pin, (uint64_t)segment + 1);
 		compiler_barrier(); /* R6 -> A6 by the keeper's membarrier */
 	}
+	failpoint("pin.set");
 	word = segment_load(arena, segment);
 	if (word.state == SEGMENT_OPEN && word.generation == generation)
 		return true;
+	failpoint("pin.refused");
 	store_release(&reader->line->write_pin, 0); /* R7 -> A7 */
 	return false;
 }
 
 static inline void epoch_unpin_write(struct epoch_reader *reader)
 {
+	failpoint("pin.releasing");
 	/* R7 -> A7: what was written and published is complete when the keeper finds the pin gone. */
 	store_release(&reader->line->write_pin, 0);
 }

@@ -10,6 +10,7 @@
  */
 #include "epoch/grace.h"
 
+#include "base/failpoint.h"
 #include "base/platform.h"
 
 static uint64_t read_word(atomic_u64 *word)
@@ -35,6 +36,7 @@ uint64_t grace_begin(const struct arena *arena)
 
 	/* R3 -> A3: who reads this epoch also sees that what is to be freed has been unlinked. */
 	store_release(&arena->header->epoch, epoch);
+	failpoint("grace.begun");
 	return epoch;
 }
 
@@ -61,7 +63,10 @@ uint32_t grace_revoke(const struct control *control, uint64_t epoch)
 		uint64_t entered = read_word(word);
 
 		/* R14 -> A14: who read what was written after this finds the mark when it leaves its section. */
-		revoked += entered != 0 && entered < epoch && cas_acq_rel(word, &entered, EPOCH_REVOKED);
+		if (entered == 0 || entered >= epoch || !cas_acq_rel(word, &entered, EPOCH_REVOKED))
+			continue;
+		failpoint("grace.revoked");
+		revoked++;
 	}
 	return revoked;
 }

@@ -30,6 +30,7 @@
  */
 #include "index/index.h"
 
+#include "base/failpoint.h"
 #include "index/split.h"
 
 #define CLAIM_PROBES 64 /* places looked at for an overflow bucket: when 3/4 are taken, 1e-8 of the searches fail */
@@ -148,12 +149,15 @@ static void complete(const struct arena *arena, uint32_t segment, uint32_t home,
 	if (slot && word && slot_is_empty(seen) && empty_sequence(seen) != control_sequence(control))
 		/* R1 -> A1: a reader that finds the slot must find the object complete. */
 		cas_acq_rel(slot, &seen, word);
+	failpoint("publish.intent_placed");
 	/* R2 -> A2: who finds the intent gone must find the object placed. */
 	cas_acq_rel(&bucket->control, &control, control_without_intent(control));
+	failpoint("publish.intent_cleared");
 }
 
 void index_help(const struct arena *arena, uint32_t segment, uint32_t home, uint64_t control)
 {
+	failpoint("publish.intent_met");
 	complete(arena, segment, home, control, word_of(arena, control_intent(control)));
 }
 
@@ -211,9 +215,10 @@ enum index_result index_replace(const struct index_chain *chain, uint32_t genera
 	uint64_t word = chain->words[chain->found];
 
 	/* R1 -> A1: a reader that finds the slot must find the object complete. */
-	return cas_acq_rel(chain_slot(chain, (uint32_t)chain->found), &word, slot_pack(chain->hash, generation, offset))
-	               ? INDEX_DONE
-	               : INDEX_AGAIN;
+	if (!cas_acq_rel(chain_slot(chain, (uint32_t)chain->found), &word, slot_pack(chain->hash, generation, offset)))
+		return INDEX_AGAIN;
+	failpoint("publish.replaced");
+	return INDEX_DONE;
 }
 
 static bool empty_slot(const struct index_chain *chain, uint32_t position)
@@ -223,7 +228,10 @@ static bool empty_slot(const struct index_chain *chain, uint32_t position)
 	uint64_t control = load_acquire(&chain->bucket[0]->control); /* A2 <- R2 */
 
 	/* R1 -> A1: for the sake of whoever later compares against this empty word. */
-	return cas_acq_rel(chain_slot(chain, position), &word, empty_pack(control_sequence(control), word));
+	if (!cas_acq_rel(chain_slot(chain, position), &word, empty_pack(control_sequence(control), word)))
+		return false;
+	failpoint("publish.emptied");
+	return true;
 }
 
 enum index_result index_remove(const struct index_chain *chain)
@@ -253,6 +261,7 @@ struct bucket *index_claim_overflow(const struct arena *arena, uint32_t segment,
 		uint64_t current = load_acquire(&bucket->control); /* A19 <- R19 */
 
 		if (current == 0 && cas_acq_rel(&bucket->control, &current, owner)) { /* R19 -> A19: the claim */
+			failpoint("overflow.claimed");
 			fetch_add_relaxed(&arena->table[segment].overflow_used, 1);
 			current = owner;
 		}
@@ -270,6 +279,7 @@ void index_seal(struct bucket *bucket)
 		uint64_t never_used = 0;
 
 		cas_relaxed(&bucket->slots[i], &never_used, empty_pack(1, 0));
+		failpoint("overflow.slot_sealed");
 	}
 }
 
@@ -299,9 +309,12 @@ static enum index_result extend(const struct arena *arena, const struct index_ch
 		/* R1 -> A1: the object comes along. */
 		if (mirrored != moving && !cas_acq_rel(&overflow->slots[0], &mirrored, moving))
 			continue;
+		failpoint("overflow.mirrored");
 		/* R19 -> A19: who follows the link must find the object in the first slot. */
-		if (cas_acq_rel(last, &moving, link))
+		if (cas_acq_rel(last, &moving, link)) {
+			failpoint("overflow.linked");
 			return INDEX_LONGER;
+		}
 	}
 }
 
@@ -333,6 +346,7 @@ enum index_result index_insert(const struct arena *arena, const struct index_cha
 	/* R2 -> A2: who finds the intent must find the object complete. */
 	if (!cas_acq_rel(&chain->bucket[0]->control, &expected, control))
 		return INDEX_AGAIN;
+	failpoint("publish.intent_set");
 	complete(arena, chain->segment, chain->home, control, slot_pack(chain->hash, generation, offset));
 	return INDEX_DONE;
 }

@@ -26,6 +26,7 @@
  */
 #include "index/split.h"
 
+#include "base/failpoint.h"
 #include "index/index.h"
 
 struct word_list {
@@ -44,6 +45,7 @@ static bool begin(const struct arena *arena, uint32_t segment, uint32_t count)
 		return false;
 	if (!segment_take_index(arena, &child[0]))
 		return false;
+	failpoint("split.child_taken");
 	child[1] = child[0];
 	if (count == 2 && !segment_take_index(arena, &child[1])) {
 		segment_recycle(arena, child[0]);
@@ -51,13 +53,16 @@ static bool begin(const struct arena *arena, uint32_t segment, uint32_t count)
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		segment_clear_index(arena, child[i]);
+		failpoint("split.child_cleared");
 		store_relaxed(&arena->table[child[i]].depth, depth + count - 1);
 		store_relaxed(&arena->table[child[i]].prefix,
 		              i ? prefix | 1u << (arena->directory_bits - depth - 1) : prefix);
 		segment_change(arena, child[i], SEGMENT_RETIRED, SEGMENT_INDEX);
 	}
+	failpoint("split.children_ready");
 	/* R12 -> A12: who goes to a child must find its buckets empty and its depth set. */
 	store_release(&entry->children, (uint64_t)child[1] << 32 | child[0]);
+	failpoint("split.begun");
 	return true;
 }
 
@@ -112,6 +117,7 @@ static void freeze_chain(const struct arena *arena, uint32_t segment, uint32_t h
 			/* R1 -> A1: the frozen word still publishes its object. */
 			while (!(word & SLOT_FROZEN) && !cas_acq_rel(&bucket->slots[i], &word, word | SLOT_FROZEN))
 				;
+			failpoint("split.slot_frozen");
 			if (slot_is_object(word) && object_parse(arena, slot_offset(word), &object)) {
 				uint64_t hash = hash_key(arena->secret, object.key, object.key_size);
 				struct word_list *list =
@@ -130,6 +136,7 @@ static void place(atomic_u64 *slot, uint64_t word)
 
 	/* R1 -> A1: the object comes along to the child. */
 	cas_acq_rel(slot, &never_used, word);
+	failpoint("split.placed");
 }
 
 /* Fills the child's chain with a list, and leaves no never-used slot in it. */
@@ -148,12 +155,14 @@ static void fill_chain(const struct arena *arena, uint32_t child, uint32_t home,
 			place(&bucket->slots[i], list->words[done++]);
 		if (done < list->count && level < CHAIN_BUCKETS)
 			next = index_claim_overflow(arena, child, home, level, &link);
+		failpoint("split.linking");
 		if (next)
 			place(&bucket->slots[BUCKET_SLOTS - 1], link);
 		else if (done < list->count)
 			/* No overflow bucket is left, for nobody ever (claims are permanent): what does not fit is lost. */
 			place(&bucket->slots[BUCKET_SLOTS - 1], list->words[done++]);
 		index_seal(bucket);
+		failpoint("split.sealed");
 		/* Fill the next one only when it is linked here; else this bucket was complete before we came. */
 		if (next && load_acquire(&bucket->slots[BUCKET_SLOTS - 1]) != link) /* A19 <- R19 */
 			next = NULL;
@@ -181,15 +190,19 @@ bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)
 		if (!(control & CONTROL_FROZEN)) {
 			/* R18 -> A18: no intent after this. */
 			cas_acq_rel(&bucket->control, &control, control | CONTROL_FROZEN);
+			failpoint("split.frozen");
 			continue;
 		}
 		lists[0].count = lists[1].count = 0;
 		freeze_chain(arena, segment, home, &split, lists);
+		failpoint("split.slots_frozen");
 		fill_chain(arena, split.low, home, &lists[0]);
+		failpoint("split.low_filled");
 		if (split.high != split.low)
 			fill_chain(arena, split.high, home, &lists[1]);
 		/* R18 -> A18: who is sent on to a child must find everything there. */
 		cas_acq_rel(&bucket->control, &control, control | CONTROL_MOVED);
+		failpoint("split.moved");
 	}
 }
 
@@ -201,8 +214,11 @@ bool split_finish(const struct arena *arena, uint32_t segment)
 	if (!read_split(arena, segment, &split))
 		return false;
 	entries = 1u << (arena->directory_bits - split.depth);
-	for (uint32_t i = 0; i < entries; i++)
+	for (uint32_t i = 0; i < entries; i++) {
+		failpoint("split.directory");
 		/* R11 -> A11: who finds a child in the directory must find it filled. */
 		store_release(&arena->directory[split.prefix + i], i < entries / 2 ? split.low : split.high);
+	}
+	failpoint("split.retiring");
 	return segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED);
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "base/failpoint.h"
 #include "object/object.h"
 
 #define RUN_OBJECTS 8 /* a run should hold some objects, so that its last, unused bytes weigh little */
@@ -52,13 +53,16 @@ static int take_run(struct allocator *allocator, struct epoch_reader *reader, co
 			return -EAGAIN;
 		allocator->took_segment |= chunk == 0;
 	} while (!epoch_pin_write(reader, arena, run.segment, run.generation));
+	failpoint("run.pinned");
 	run.next = ((uint64_t)run.segment << arena->segment_shift) + chunk * CHUNK_BYTES;
 	run.end = run.next + chunks * CHUNK_BYTES;
 	header = (struct chunk_header *)(void *)(arena->base + run.next);
 	run.next += sizeof *header;
 	end_objects(arena, run.next);
+	failpoint("run.ended");
 	/* R15 -> A15: a walker that sees the run must find the zero that ends its objects. */
 	store_release(&header->chunks, chunks);
+	failpoint("run.begun");
 	*ret_run = run;
 	return 0;
 }
@@ -80,12 +84,14 @@ int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, con
 		/* A run taken for one large object may leave less room than the old one still has. */
 		adopt = fits || run.end - run.next - size >= current->end - current->next;
 	}
+	failpoint("allocate.pinned");
 	if (expires_ms)
 		segment_raise_expiry(arena, run.segment, expires_ms);
 	*ret_allocation = (struct allocation){ run.next, size, run.end, run.segment, run.generation, ttl_class };
 	run.next += size;
 	if (run.end > run.next)
 		end_objects(arena, run.next);
+	failpoint("allocate.reserved");
 	if (adopt)
 		*current = run;
 	return 0;
@@ -101,7 +107,9 @@ void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, c
 {
 	struct allocator_run *run = &allocator->runs[allocation->ttl_class];
 
+	failpoint("allocate.cancelling");
 	end_objects(arena, allocation->offset);
+	failpoint("allocate.cancelled");
 	/* The room goes on as the current run: it is the same one, or one that has at least the object's size. */
 	*run = (struct allocator_run){ allocation->offset, allocation->end, allocation->segment,
 		                       allocation->generation };

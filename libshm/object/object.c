@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "object/object.h"
 
+#include "base/failpoint.h"
+
 unsigned char *object_write(const struct arena *arena, uint64_t offset, const struct object_plan *plan)
 {
 	unsigned char *start = arena->base + offset;
@@ -8,6 +10,7 @@ unsigned char *object_write(const struct arena *arena, uint64_t offset, const st
 	uint64_t key_start = object_key_start(plan->flags);
 
 	object->version = plan->version;
+	failpoint("object.begun");
 	if (plan->flags & OBJECT_EXPIRES)
 		memcpy(start + sizeof *object, &plan->expires_ms, sizeof plan->expires_ms);
 	if (plan->flags & OBJECT_FLAGS)
@@ -32,4 +35,5 @@ void object_complete(const struct arena *arena, uint64_t offset, const struct ob
 	/* R10 -> A10: a walker that sees a key size must find the rest of the object. */
 	store_release(&object->head, (uint64_t)plan->value_size << OBJECT_VALUE_SIZE_SHIFT |
 	                                     (uint64_t)plan->flags << OBJECT_FLAGS_SHIFT | plan->key_size);
+	failpoint("object.completed");
 }
