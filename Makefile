@@ -89,6 +89,7 @@ BENCH_SOURCES := $(wildcard bench/*.c)
 SUPPORT_SOURCES := $(wildcard tests/support/*.c)
 LINEAR_SOURCES := $(wildcard tests/linear/*.c)
 FAILPOINT_SOURCES := $(if $(FAILPOINTS),$(wildcard tests/failpoint/*.c))
+TORTURE_SOURCES := $(wildcard tests/torture/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/*/check_*.c)
 SYSTEM_SOURCES := $(wildcard tests/system/check_*.c)
 
@@ -99,8 +100,10 @@ DAEMON_OBJECTS := $(call objects,$(DAEMON_SOURCES))
 SUPPORT_OBJECTS := $(call objects,$(SUPPORT_SOURCES))
 LINEAR_OBJECTS := $(call objects,$(LINEAR_SOURCES))
 FAILPOINT_OBJECTS := $(call objects,$(FAILPOINT_SOURCES))
+TORTURE_OBJECTS := $(call objects,$(TORTURE_SOURCES))
 ALL_OBJECTS := $(LIB_PIC) $(call objects,$(LIB_SOURCES) $(DAEMON_SOURCES) $(TOOL_SOURCES) $(DEMO_SOURCES) \
-               $(BENCH_SOURCES) $(SUPPORT_SOURCES) $(LINEAR_SOURCES) $(FAILPOINT_SOURCES) $(UNIT_SOURCES) $(SYSTEM_SOURCES))
+               $(BENCH_SOURCES) $(SUPPORT_SOURCES) $(LINEAR_SOURCES) $(FAILPOINT_SOURCES) $(TORTURE_SOURCES) \
+               $(UNIT_SOURCES) $(SYSTEM_SOURCES))
 
 STATIC_LIB := $(BUILD)/lib/liblarder.a
 SHARED_LIB := $(BUILD)/lib/liblarder.so.$(VERSION)
@@ -111,13 +114,15 @@ DEMO := $(BUILD)/bin/larder-demo
 BENCH := $(BUILD)/bin/larder-bench
 LINEAR := $(BUILD)/bin/larder-linear
 FAILPOINT := $(BUILD)/bin/larder-failpoint
+TORTURE := $(BUILD)/bin/larder-torture
 
 # A program exists as soon as it has a source.
 PROGRAMS := $(if $(DAEMON_SOURCES),$(LARDERD)) $(if $(TOOL_SOURCES),$(LARDER)) $(if $(DEMO_SOURCES),$(DEMO)) \
             $(if $(BENCH_SOURCES),$(BENCH))
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 SYSTEM_TESTS := $(SYSTEM_SOURCES:%.c=$(BUILD)/%)
-TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR)) $(if $(FAILPOINT_SOURCES),$(FAILPOINT))
+TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR)) \
+                 $(if $(FAILPOINT_SOURCES),$(FAILPOINT)) $(if $(TORTURE_SOURCES),$(TORTURE))
 
 # ---- building --------------------------------------------------------------------------------------------------------
 
@@ -175,6 +180,9 @@ $(LINEAR): $(LINEAR_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
 	$(call LINK_PROGRAM,-lm)
 
 $(FAILPOINT): $(FAILPOINT_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
+	$(call LINK_PROGRAM)
+
+$(TORTURE): $(TORTURE_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
 	$(call LINK_PROGRAM)
 
 # A unit test of a program's module takes what it needs from an archive of that program's objects, so main() stays out.
@@ -235,7 +243,7 @@ test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDE
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
 run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: check check-unit check-programs stress lint format model bench demo
+.PHONY: check check-unit check-programs stress torture lint format model bench demo
 check: deps tests ## Install what is missing, build, and run every lint and test
 	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
@@ -245,6 +253,8 @@ check-programs: tests ## Run unit and system tests without lints (for the saniti
 	@$(run_tests) $(UNIT_TESTS) $(SYSTEM_TESTS) $(LINEAR_TEST)
 stress: tests ## Look for violations of linearizability for a minute or so (ROUNDS=20)
 	@$(test_environment) $(LINEAR_TEST) $(or $(ROUNDS),20) 2000000
+torture: $(TORTURE) $(LARDERD) ## Kill and stop clients and keeper at random for a while (DURATION=60 SEED=1 TORTURE_OPTIONS=)
+	@$(test_environment) $(TORTURE) --duration $(or $(DURATION),60) --seed $(or $(SEED),1) $(TORTURE_OPTIONS)
 lint: lib ## Run the lints
 	@$(run_tests) $(LINTS)
 # The two headers that people read most are laid out by hand.
