@@ -207,6 +207,21 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(STATIC_LIB)
 $(BUILD)/tests/system/%: $(BUILD)/obj/tests/system/%.o $(SUPPORT_OBJECTS) $(STATIC_LIB)
 	$(call LINK_PROGRAM,$(CHECK_LIBS))
 
+# larderd as if the layout of shared memory had changed: these are its modules that look at the stamp.
+OTHER_LAYOUT := $(BUILD)/tests/larderd-other-layout
+OTHER_OBJECTS := $(patsubst %,$(BUILD)/obj-other-layout/%.o,libshm/arena/arena libshm/arena/control daemon/hello \
+                 daemon/larderd daemon/upgrade)
+ALL_OBJECTS += $(OTHER_OBJECTS)
+
+$(BUILD)/obj-other-layout/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(COMPILE_FLAGS) -DLAYOUT_VERSION=1000 -MMD -MP -c -o $@ $<
+
+$(OTHER_LAYOUT): $(OTHER_OBJECTS) $(BUILD)/obj/daemon.a $(STATIC_LIB)
+	$(call LINK_PROGRAM,$(EVENT_LIBS) $(INIH_LIBS))
+
+$(BUILD)/tests/system/check_upgrade: | $(OTHER_LAYOUT)
+
 # ---- packages --------------------------------------------------------------------------------------------------------
 
 PACKAGES := gcc g++ libc6-dev make pkg-config liburcu-dev libxxhash-dev libsnappy-dev libevent-dev libinih-dev check jq

@@ -457,6 +457,16 @@ void connection_kept(struct keeper *keeper, uint64_t id, int result)
 		send_welcome(connection, result, result ? "larderd has no place for one more client" : "");
 }
 
+bool connection_none_waits(const struct keeper *keeper)
+{
+	const struct connection *connection;
+
+	LIST_FOREACH(connection, &keeper->connections, all)
+	if (connection->state == GREETING || connection->state == KEEPING)
+		return false;
+	return TAILQ_EMPTY(&keeper->deferred);
+}
+
 static void on_readable(evutil_socket_t fd, short events, void *context)
 {
 	struct connection *connection = context;

@@ -21,6 +21,9 @@ void connection_kept(struct keeper *keeper, uint64_t id, int result);
 /* Gives the supervisor descriptors that it had no room for before. */
 void connection_deposit_more(struct keeper *keeper);
 
+/* Whether nobody is just being let in, and no write is put aside: what would be lost with this keeper. */
+bool connection_none_waits(const struct keeper *keeper);
+
 /* Tries the writes again that wait for memory. */
 void connection_retry_deferred(struct keeper *keeper);
 

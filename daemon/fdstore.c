@@ -110,24 +110,8 @@ static void take(void *context, const char *name, int fd)
 
 void fdstore_receive(struct handover *ret_handover)
 {
-	*ret_handover = (struct handover){ .listener = -1, .arena = -1, .wake = -1, .roster = -1 };
+	*ret_handover = HANDOVER_NONE;
 	notify_handed_over(take, ret_handover);
-}
-
-static void close_one(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-void fdstore_discard(struct handover *handover)
-{
-	close_one(&handover->listener);
-	close_one(&handover->arena);
-	close_one(&handover->wake);
-	close_one(&handover->roster);
-	vault_free(&handover->clients);
 }
 
 /* ---- adoption ---------------------------------------------------------------------------------------------------- */
@@ -187,18 +171,19 @@ int fdstore_adopt(struct handover *handover, const struct config *config, struct
 
 	if (handover->arena < 0)
 		return -ENOENT;
-	if (handover->wake < 0 || handover->roster < 0 || fstatfs(handover->arena, &memory))
+	if (handover->wake < 0 || (handover->roster < 0 && !handover->whole) || fstatfs(handover->arena, &memory))
 		return fault_set(fault, -EINVAL, "the descriptor store lacks what belongs to it");
-	if (map_roster(handover->roster, &store.roster))
+	if (handover->roster >= 0 && map_roster(handover->roster, &store.roster))
 		return fault_set(fault, -EINVAL, "there is no list of its clients");
 	result = arena_map(handover->arena, true, &holding.arena, fault);
 	if (result == 0)
 		result = check_arena(handover, config, &holding.arena, fault);
-	if (result == 0)
+	if (result == 0 && store.roster)
 		result = check_clients(&handover->clients, store.roster, fault);
 	if (result) {
 		arena_unmap(&holding.arena);
-		munmap(store.roster, sizeof *store.roster);
+		if (store.roster)
+			munmap(store.roster, sizeof *store.roster);
 		return -EINVAL;
 	}
 	holding.page_bytes = (uint64_t)memory.f_bsize;
@@ -310,6 +295,7 @@ void fdstore_release(struct fdstore *store)
 {
 	if (store->roster)
 		munmap(store->roster, sizeof *store->roster);
-	close_one(&store->roster_fd);
+	if (store->roster_fd >= 0)
+		close(store->roster_fd);
 	*store = FDSTORE_NONE;
 }

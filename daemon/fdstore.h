@@ -11,6 +11,7 @@
 #include "base/atomics.h"
 #include "base/fault.h"
 #include "daemon/config.h"
+#include "daemon/handover.h"
 #include "daemon/holding.h"
 #include "daemon/vault.h"
 
@@ -23,18 +24,8 @@ struct fdstore {
 
 #define FDSTORE_NONE ((struct fdstore){ .roster_fd = -1 })
 
-/* What the service manager handed over at the start. */
-struct handover {
-	int listener;            /* of a .socket unit; -1: none */
-	int arena, wake, roster; /* of the store; -1: none */
-	struct vault clients;    /* of the store; some may lack descriptors */
-};
-
-/* Takes the descriptors that the environment tells of. */
+/* Takes the descriptors that the environment tells of: the socket of a .socket unit, and what was in the store. */
 void fdstore_receive(struct handover *ret_handover);
-
-/* Closes what is left of it. */
-void fdstore_discard(struct handover *handover);
 
 /*
  * Goes on with what an earlier larderd left. All or nothing: an arena may only be adopted together with every client

@@ -21,6 +21,7 @@
 #define ACCEPTS_PER_TURN 16
 #define ACCEPT_PAUSE_MS 100 /* when the host has no descriptors left */
 #define RETRY_MS 5          /* between two tries of what waits for memory, or for the supervisor */
+#define DRAIN_MS 1000       /* for clients that are being let in when we are told to end */
 #define WAKE_MS 1           /* clients can wake us at will; more often than this is of no use */
 
 static struct timeval delay_of(uint32_t milliseconds)
@@ -79,8 +80,10 @@ static void on_tick(evutil_socket_t fd, short events, void *context)
 	plan_tick(keeper, next_ms);
 	connection_retry_deferred(keeper);
 	connection_deposit_more(keeper);
-	if (!TAILQ_EMPTY(&keeper->deferred) || !TAILQ_EMPTY(&keeper->undeposited))
+	if (!TAILQ_EMPTY(&keeper->deferred) || !TAILQ_EMPTY(&keeper->undeposited) || keeper->drain_ms)
 		keeper_return_soon(keeper);
+	if (keeper->drain_ms && (connection_none_waits(keeper) || monotonic_ms() >= keeper->drain_ms))
+		event_base_loopbreak(keeper->loop);
 	event_add(&keeper->wake, NULL);
 }
 
@@ -132,6 +135,14 @@ static void on_pause_over(evutil_socket_t fd, short events, void *context)
 	event_add(&keeper->listener, NULL);
 }
 
+static void drain(struct keeper *keeper)
+{
+	event_del(&keeper->listener);
+	event_del(&keeper->pause);
+	keeper->drain_ms = monotonic_ms() + DRAIN_MS;
+	keeper_return_soon(keeper);
+}
+
 static void on_supervisor(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
@@ -159,6 +170,9 @@ static void on_supervisor(evutil_socket_t fd, short events, void *context)
 	case VAULT_PING:
 		message.kind = VAULT_PONG;
 		message_send(fd, &message, sizeof message, NULL, 0);
+		break;
+	case VAULT_DRAIN:
+		drain(keeper);
 		break;
 	default:
 		break;

@@ -49,6 +49,7 @@ struct keeper {
 	struct event listener, supervisor, signal, wake, tick, pause;
 	uint64_t kept_house_ms; /* when reclaim ran last */
 	uint64_t tick_ms;       /* when tick is due */
+	uint64_t drain_ms;      /* when to end although clients are not done with their beginning; 0: not told to end */
 	bool failed;            /* the loop ended because of an error */
 
 	struct connection_list connections;

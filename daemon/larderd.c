@@ -6,25 +6,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/layout.h"
 #include "daemon/config.h"
+#include "daemon/estate.h"
 #include "daemon/log.h"
 #include "daemon/quantity.h"
 #include "daemon/supervisor.h"
+#include "daemon/upgrade.h"
 #include "larder.h"
 
 #define OVERRIDES_MAX 64 /* settings on a command line */
 
-enum action { RUN, CHECK, DUMP };
+enum action { RUN, CHECK, DUMP, CHECK_UPGRADE };
 
 enum option_value {
 	OPTION_CONFIG = 1,
 	OPTION_CHECK,
 	OPTION_DUMP,
 	OPTION_READY_FD,
+	OPTION_CHECK_UPGRADE,
 	OPTION_VERSION,
 	OPTION_HELP,
 	OPTION_KEY
@@ -43,9 +47,13 @@ struct invocation {
 };
 
 static const struct option own_options[] = {
-	{ "config", required_argument, NULL, OPTION_CONFIG }, { "check-config", no_argument, NULL, OPTION_CHECK },
-	{ "dump-config", no_argument, NULL, OPTION_DUMP },    { "ready-fd", required_argument, NULL, OPTION_READY_FD },
-	{ "version", no_argument, NULL, OPTION_VERSION },     { "help", no_argument, NULL, OPTION_HELP },
+	{ "config", required_argument, NULL, OPTION_CONFIG },
+	{ "check-config", no_argument, NULL, OPTION_CHECK },
+	{ "dump-config", no_argument, NULL, OPTION_DUMP },
+	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
+	{ UPGRADE_OPTION, no_argument, NULL, OPTION_CHECK_UPGRADE },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "help", no_argument, NULL, OPTION_HELP },
 };
 
 #define OWN_OPTIONS (sizeof own_options / sizeof own_options[0])
@@ -111,6 +119,9 @@ static int parse_ready_fd(const char *text)
 {
 	uint64_t number;
 
+	/* It was closed long ago, and its number may be another descriptor's now. */
+	if (upgrade_present())
+		return -1;
 	if (quantity_parse_count(text, &number) || number > INT32_MAX || fcntl((int)number, F_GETFD) < 0)
 		usage("--ready-fd: give the number of an open descriptor");
 	fcntl((int)number, F_SETFD, FD_CLOEXEC);
@@ -136,6 +147,11 @@ static void parse_arguments(int count, char **arguments, struct invocation *ret_
 			break;
 		case OPTION_READY_FD:
 			ret_invocation->ready_fd = parse_ready_fd(optarg);
+			break;
+		case OPTION_CHECK_UPGRADE:
+			if (!upgrade_present())
+				usage("--" UPGRADE_OPTION " is for larderd itself, when it gets SIGUSR2");
+			ret_invocation->action = CHECK_UPGRADE;
 			break;
 		case OPTION_VERSION:
 			print_version();
@@ -195,10 +211,25 @@ static void open_standard_streams(void)
 		close(fd);
 }
 
+/* Run by the larderd that is to be replaced, with all that it would leave to us. */
+static int check_upgrade(const struct config *config)
+{
+	struct fault fault = { "" };
+
+	log_open("larderd: trial");
+	if (estate_try(config, &fault) || upgrade_accept(&fault)) {
+		log_error("%s", fault.text);
+		return STATUS_FAILURE;
+	}
+	return STATUS_OK;
+}
+
 int main(int argc, char **argv)
 {
 	struct invocation invocation = { .action = RUN, .ready_fd = -1 };
-	struct supervisor_start start = { .reload = configure, .context = &invocation };
+	/* As it was found by a shell or service manager: a link that then leads to a new version is followed again. */
+	const struct program program = { (const char *)(uintptr_t)getauxval(AT_EXECFN), (const char *const *)argv };
+	struct supervisor_start start = { .reload = configure, .context = &invocation, .program = program };
 	struct fault fault = { "" };
 
 	open_standard_streams();
@@ -210,6 +241,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "larderd: %s\n", fault.text);
 		return STATUS_CONFIG;
 	}
+	if (invocation.action == CHECK_UPGRADE)
+		return check_upgrade(&start.config);
 	if (invocation.action == DUMP)
 		config_dump(&start.config, stdout);
 	if (invocation.action != RUN)

@@ -158,15 +158,21 @@ int listener_adopt(int fd, struct listener *ret_listener, struct fault *fault)
 	return 0;
 }
 
-void listener_close(struct listener *listener)
+void listener_release(struct listener *listener)
 {
 	if (listener->fd >= 0)
 		close(listener->fd);
+	if (listener->lock_fd >= 0)
+		close(listener->lock_fd);
+	listener->fd = listener->lock_fd = -1;
+}
+
+void listener_close(struct listener *listener)
+{
 	if (listener->lock_fd >= 0) {
-		/* In this order: while the lock is held nobody else can have made a new socket at this path. */
+		/* While the lock is held nobody else can have made a new socket at this path. */
 		unlink(listener->path);
 		unlink(lock_path_of(listener->path).text);
-		close(listener->lock_fd);
 	}
-	listener->fd = listener->lock_fd = -1;
+	listener_release(listener);
 }

@@ -26,4 +26,7 @@ int listener_adopt(int fd, struct listener *ret_listener, struct fault *fault);
 /* Removes socket and lock where they are ours. */
 void listener_close(struct listener *listener);
 
+/* Closes the descriptors only: another process goes on with them. */
+void listener_release(struct listener *listener);
+
 #endif

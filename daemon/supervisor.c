@@ -22,15 +22,15 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "daemon/debt.h"
-#include "daemon/fdstore.h"
-#include "daemon/holding.h"
+#include "daemon/estate.h"
 #include "daemon/keeper.h"
-#include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/message.h"
 #include "daemon/notify.h"
 #include "daemon/quantity.h"
+#include "daemon/upgrade.h"
 #include "daemon/vault.h"
+#include "larder.h"
 
 #define SPARE_FDS 64         /* of the limit, kept for everything but clients */
 #define EARLY_DEATH_MS 5000  /* a keeper that dies younger may have died of how it found things */
@@ -43,10 +43,7 @@
 struct supervisor {
 	const struct supervisor_start *start;
 	struct config config;
-	struct holding holding;
-	struct listener listener;
-	struct vault vault;
-	struct fdstore store;
+	struct estate estate;
 	struct debt *debts;
 	int signal_fd;
 	int ready_fd;
@@ -59,6 +56,8 @@ struct supervisor {
 	uint64_t kill_ms; /* when to kill one that was asked to end, or NEVER */
 	uint64_t ping_ms; /* when to ask for the next sign of life, or NEVER */
 	uint32_t watchdog_ms;
+	struct trial trial; /* of the program that is to take over */
+	bool upgrading;     /* when the keeper has ended it takes over */
 	bool announced;
 	bool stopping;
 	bool ended;
@@ -69,13 +68,13 @@ struct supervisor {
 
 static _Noreturn void become_keeper(struct supervisor *supervisor, pid_t parent, int keeper_end)
 {
-	const struct keeper_start start = { .arena = &supervisor->holding.arena,
+	const struct keeper_start start = { .arena = &supervisor->estate.holding.arena,
 		                            .config = &supervisor->config,
-		                            .vault = &supervisor->vault,
+		                            .vault = &supervisor->estate.vault,
 		                            .debts = supervisor->debts,
-		                            .arena_fd = supervisor->holding.arena_fd,
-		                            .wake_fd = supervisor->holding.wake_fd,
-		                            .listener_fd = supervisor->listener.fd,
+		                            .arena_fd = supervisor->estate.holding.arena_fd,
+		                            .wake_fd = supervisor->estate.holding.wake_fd,
+		                            .listener_fd = supervisor->estate.listener.fd,
 		                            .supervisor_fd = keeper_end };
 
 	/* Without a supervisor nobody would restart us, and a new one must not find us at work. */
@@ -84,10 +83,12 @@ static _Noreturn void become_keeper(struct supervisor *supervisor, pid_t parent,
 		_exit(STATUS_FAILURE);
 	close(supervisor->signal_fd);
 	close(supervisor->keeper_fd);
-	if (supervisor->listener.lock_fd >= 0)
-		close(supervisor->listener.lock_fd);
+	if (supervisor->estate.listener.lock_fd >= 0)
+		close(supervisor->estate.listener.lock_fd);
 	if (supervisor->ready_fd >= 0)
 		close(supervisor->ready_fd);
+	if (supervisor->trial.child)
+		close(supervisor->trial.note_fd);
 	_exit(keeper_run(&start));
 }
 
@@ -121,12 +122,12 @@ static void fork_keeper(struct supervisor *supervisor)
 
 static void announce(struct supervisor *supervisor)
 {
-	const struct arena *arena = &supervisor->holding.arena;
+	const struct arena *arena = &supervisor->estate.holding.arena;
 	char size[QUANTITY_TEXT_MAX], pages[QUANTITY_TEXT_MAX];
 
 	quantity_format_bytes(arena->bytes, size);
-	quantity_format_bytes(supervisor->holding.page_bytes, pages);
-	log_info("serving %s: an arena of %s in pages of %s, %s", supervisor->listener.path, size, pages,
+	quantity_format_bytes(supervisor->estate.holding.page_bytes, pages);
+	log_info("serving %s: an arena of %s in pages of %s, %s", supervisor->estate.listener.path, size, pages,
 	         supervisor->config.access ? "read-only" : "shared-write");
 	notify_send("READY=1\nSTATUS=arena of %s in pages of %s", size, pages);
 	if (supervisor->ready_fd >= 0) {
@@ -146,14 +147,14 @@ static void keep_client(struct supervisor *supervisor, struct vault_message *mes
 	message->result = -EMFILE; /* what the kernel could not install is missing */
 	if (fd_count == VAULT_FDS) {
 		memcpy(client.fds, fds, sizeof client.fds);
-		message->result = vault_put(&supervisor->vault, &client);
+		message->result = vault_put(&supervisor->estate.vault, &client);
 	}
 	if (message->result)
 		message_close(fds, fd_count);
 	else
-		message->result = fdstore_keep(&supervisor->store, &client);
+		message->result = fdstore_keep(&supervisor->estate.store, &client);
 	if (message->result)
-		vault_drop(&supervisor->vault, client.id);
+		vault_drop(&supervisor->estate.vault, client.id);
 	/*
 	 * There is always room for this, see DEPOSITS_MAX. A keeper that cannot be told has died, its client is not
 	 * let in.
@@ -180,8 +181,8 @@ static bool hear_keeper(struct supervisor *supervisor)
 	}
 	message_close(fds, fd_count);
 	if (message.kind == VAULT_FORGET) {
-		fdstore_forget(&supervisor->store, message.id);
-		vault_drop(&supervisor->vault, message.id);
+		fdstore_forget(&supervisor->estate.store, message.id);
+		vault_drop(&supervisor->estate.vault, message.id);
 	} else if (message.kind == VAULT_READY && !supervisor->announced) {
 		announce(supervisor);
 	} else if (message.kind == VAULT_PONG) {
@@ -219,7 +220,7 @@ static void plan_restart(struct supervisor *supervisor, int status)
 	}
 	log_error("the keeper died %d times right after its start; giving up, and giving up the arena",
 	          EARLY_DEATHS_MAX);
-	fdstore_clear(&supervisor->store, &supervisor->vault);
+	fdstore_clear(&supervisor->estate.store, &supervisor->estate.vault);
 	supervisor->status = STATUS_FAILURE;
 	supervisor->ended = true;
 }
@@ -230,6 +231,75 @@ static void close_keeper(struct supervisor *supervisor)
 		close(supervisor->keeper_fd);
 	supervisor->keeper_fd = -1;
 }
+
+/* ---- upgrade ----------------------------------------------------------------------------------------------------- */
+
+static void begin_upgrade(struct supervisor *supervisor)
+{
+	const struct handover held = estate_lend(&supervisor->estate);
+	int result;
+
+	if (supervisor->stopping || supervisor->upgrading || supervisor->trial.child)
+		return;
+	if (supervisor->config.access != LARDER_SHARED_WRITE) {
+		log_error("no upgrade in read-only mode: the seal keeps any new program from mapping the arena "
+		          "writable; restart larderd, which begins with an empty arena");
+		return;
+	}
+	if (!supervisor->announced) {
+		log_error("no upgrade before clients are served; send SIGUSR2 again");
+		return;
+	}
+	result = upgrade_try(&supervisor->start->program, &held, &supervisor->trial);
+	if (result)
+		log_error("no upgrade: cannot try the new program: %s", strerror(-result));
+}
+
+/* Clients that are just being let in are let in yet, the next ones wait in the socket's queue. */
+static void drain_keeper(struct supervisor *supervisor)
+{
+	const struct vault_message drain = { .kind = VAULT_DRAIN };
+
+	if (message_send(supervisor->keeper_fd, &drain, sizeof drain, NULL, 0))
+		kill(supervisor->keeper, SIGTERM);
+	supervisor->kill_ms = monotonic_ms() + STOP_MS;
+}
+
+/* The new program takes over. When it cannot be executed, we go on. */
+static void take_over(struct supervisor *supervisor)
+{
+	const struct handover held = estate_lend(&supervisor->estate);
+	int result = upgrade_execute(&supervisor->start->program, &held);
+
+	log_error("no upgrade: cannot run %s: %s; going on as before", supervisor->start->program.path,
+	          strerror(-result));
+	supervisor->upgrading = false;
+	supervisor->fork_ms = monotonic_ms();
+}
+
+static void end_trial(struct supervisor *supervisor)
+{
+	struct fault fault = { "" };
+	int status;
+
+	if (supervisor->trial.child == 0 ||
+	    waitpid(supervisor->trial.child, &status, WNOHANG) != supervisor->trial.child)
+		return;
+	if (upgrade_judge(&supervisor->trial, status, &fault)) {
+		log_error("no upgrade: %s; going on as before", fault.text);
+		return;
+	}
+	if (supervisor->stopping)
+		return;
+	log_info("upgrading: %s takes over", supervisor->start->program.path);
+	supervisor->upgrading = true;
+	if (supervisor->keeper)
+		drain_keeper(supervisor);
+	else
+		take_over(supervisor);
+}
+
+/* ---- the end of a keeper ----------------------------------------------------------------------------------------- */
 
 static void bury_keeper(struct supervisor *supervisor)
 {
@@ -244,6 +314,8 @@ static void bury_keeper(struct supervisor *supervisor)
 	supervisor->kill_ms = NEVER;
 	if (supervisor->stopping) {
 		supervisor->ended = true;
+	} else if (supervisor->upgrading) {
+		take_over(supervisor);
 	} else {
 		log_death(supervisor, status);
 		plan_restart(supervisor, status);
@@ -323,10 +395,13 @@ static void hear_signal(struct supervisor *supervisor)
 	struct signalfd_siginfo info;
 
 	while (read(supervisor->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-		if (info.ssi_signo == SIGCHLD)
+		if (info.ssi_signo == SIGCHLD) {
 			bury_keeper(supervisor);
-		else if (info.ssi_signo == SIGHUP)
+			end_trial(supervisor);
+		} else if (info.ssi_signo == SIGHUP)
 			reload(supervisor);
+		else if (info.ssi_signo == SIGUSR2)
+			begin_upgrade(supervisor);
 		else
 			stop(supervisor);
 	}
@@ -352,7 +427,14 @@ static int keep_time(struct supervisor *supervisor)
 			message_send(supervisor->keeper_fd, &ping, sizeof ping, NULL, 0);
 		supervisor->ping_ms = now_ms + supervisor->watchdog_ms / 2;
 	}
-	next_ms = supervisor->fork_ms < supervisor->kill_ms ? supervisor->fork_ms : supervisor->kill_ms;
+	if (supervisor->trial.child && now_ms >= supervisor->trial.until_ms) {
+		log_warning("the new larderd does not come to an end of its trial; killing it");
+		kill(supervisor->trial.child, SIGKILL);
+		supervisor->trial.until_ms = NEVER;
+	}
+	next_ms = supervisor->trial.child ? supervisor->trial.until_ms : NEVER;
+	next_ms = supervisor->fork_ms < next_ms ? supervisor->fork_ms : next_ms;
+	next_ms = supervisor->kill_ms < next_ms ? supervisor->kill_ms : next_ms;
 	next_ms = supervisor->ping_ms < next_ms ? supervisor->ping_ms : next_ms;
 	if (next_ms == NEVER)
 		return -1;
@@ -394,40 +476,15 @@ static int open_signals(struct fault *fault)
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? fault_set(fault, -errno, "cannot make a signalfd: %s", strerror(errno)) : fd;
 }
 
-/* The arena of an earlier larderd, if the service manager kept one that can be used, else a new one. */
-static int open_holding(struct supervisor *supervisor, struct handover *handover, struct fault *fault)
-{
-	const struct config *config = &supervisor->config;
-	int result = fdstore_adopt(handover, config, &supervisor->holding, &supervisor->vault, &supervisor->store,
-	                           fault);
-
-	if (result == 0) {
-		log_info("going on with the arena of an earlier larderd and its %" PRIu32 " clients",
-		         supervisor->vault.count);
-		return 0;
-	}
-	if (result != -ENOENT)
-		log_warning("the arena of an earlier larderd is given up, its clients must attach anew: %s",
-		            fault->text);
-	fdstore_clear(&supervisor->store, &handover->clients);
-	result = holding_create(config, &supervisor->holding, fault);
-	if (result == 0)
-		fdstore_begin(&supervisor->store, config, &supervisor->holding);
-	return result;
-}
-
 static int open_all(struct supervisor *supervisor, struct fault *fault)
 {
-	const struct config *config = &supervisor->config;
-	struct handover handover;
-	int result;
-
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	supervisor->signal_fd = open_signals(fault);
 	if (supervisor->signal_fd < 0)
@@ -435,26 +492,14 @@ static int open_all(struct supervisor *supervisor, struct fault *fault)
 	supervisor->debts = debt_book();
 	if (!supervisor->debts)
 		return fault_set(fault, -ENOMEM, "out of memory");
-	fdstore_receive(&handover);
-	if (handover.listener >= 0)
-		result = listener_adopt(handover.listener, &supervisor->listener, fault);
-	else
-		result = listener_open(config->socket, (mode_t)config->socket_mode, &supervisor->listener, fault);
-	if (result == 0) {
-		handover.listener = -1;
-		result = open_holding(supervisor, &handover, fault);
-	}
-	fdstore_discard(&handover);
-	return result;
+	return estate_open(&supervisor->config, &supervisor->estate, fault);
 }
 
 int supervisor_run(const struct supervisor_start *start)
 {
 	struct supervisor supervisor = { .start = start,
 		                         .config = start->config,
-		                         .holding = { .arena_fd = -1, .wake_fd = -1 },
-		                         .listener = { .fd = -1, .lock_fd = -1 },
-		                         .store = FDSTORE_NONE,
+		                         .estate = ESTATE_NONE,
 		                         .signal_fd = -1,
 		                         .ready_fd = start->ready_fd,
 		                         .keeper_fd = -1,
@@ -475,9 +520,7 @@ int supervisor_run(const struct supervisor_start *start)
 	} else {
 		loop(&supervisor);
 	}
-	listener_close(&supervisor.listener);
-	holding_release(&supervisor.holding);
-	vault_free(&supervisor.vault);
-	fdstore_release(&supervisor.store);
+	listener_close(&supervisor.estate.listener);
+	estate_release(&supervisor.estate);
 	return supervisor.status;
 }

@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "daemon/config.h"
+#include "daemon/upgrade.h"
 
 /* Exit statuses, as daemon(7) recommends them. */
 enum { STATUS_OK = 0, STATUS_FAILURE = 1, STATUS_USAGE = 2, STATUS_PERMISSION = 4, STATUS_CONFIG = 6 };
@@ -16,6 +17,8 @@ struct supervisor_start {
 	/* Reads the configuration anew, for SIGHUP. Return: 0 or -errno. */
 	int (*reload)(void *context, struct config *ret_config, struct fault *fault);
 	void *context;
+
+	struct program program; /* what SIGUSR2 executes */
 };
 
 /* Runs until told to end. Return: the exit status. */

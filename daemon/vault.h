@@ -44,7 +44,8 @@ enum vault_kind {
 	VAULT_FORGET,    /* keeper: client id is gone */
 	VAULT_CONFIG,    /* supervisor: new settings */
 	VAULT_PING,      /* supervisor: are you alive? */
-	VAULT_PONG       /* keeper: yes */
+	VAULT_PONG,      /* keeper: yes */
+	VAULT_DRAIN      /* supervisor: let nobody in any more, finish what you began, and end */
 };
 
 struct vault_message {

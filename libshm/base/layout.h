@@ -16,7 +16,9 @@
 
 #include "base/atomics.h"
 
+#ifndef LAYOUT_VERSION /* a test of upgrades makes a larderd of another layout */
 #define LAYOUT_VERSION 1
+#endif
 #define ARENA_MAGIC UINT64_C(0x414e4552414c4452) /* "RDLARENA": an arena */
 #define CONTROL_MAGIC UINT64_C(0x4c5254434c4452) /* "RDLCTRL": a control page */
 

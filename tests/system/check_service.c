@@ -306,6 +306,35 @@ START_TEST(goes_on_after_the_end)
 }
 END_TEST
 
+/* An upgrade leaves the store as it is and goes on with it: nobody is missing in it after a crash. */
+START_TEST(store_outlives_an_upgrade)
+{
+	larder *before, *after;
+
+	start(-1, usual);
+	before = client_open(&server);
+	hear_until("FDSTORE=1");
+	for (int round = 0; round < 2; round++) {
+		kill(server.pid, SIGUSR2);
+		hear_until("READY=1");
+		expect_logged("takes over");
+	}
+	after = client_open(&server);
+	client_put(after, "key", "value");
+	hear_until("FDSTORE=1");
+	expect_equal(count_stored("arena"), 1);
+	expect(count_stored("client-1") > 0);
+	expect_equal(count_stored("client-2"), count_stored("client-1"));
+	crash();
+	start(-1, usual);
+	expect_logged("going on with the arena of an earlier larderd and its 2 clients");
+	client_expect(before, "key", "value");
+	larder_close(before);
+	hear_until("FDSTOREREMOVE=1\nFDNAME=client-1");
+	larder_close(after);
+}
+END_TEST
+
 /* A client that died while nobody was there to notice is noticed by the next, and one that left is not kept. */
 START_TEST(the_dead_are_forgotten)
 {
@@ -494,6 +523,7 @@ int main(void)
 	tcase_add_test(tests, reload_and_watchdog);
 	tcase_add_test(tests, watchdog_is_the_keepers);
 	tcase_add_test(tests, goes_on_after_the_end);
+	tcase_add_test(tests, store_outlives_an_upgrade);
 	tcase_add_test(tests, the_dead_are_forgotten);
 	tcase_add_loop_test(tests, a_client_is_missing, 0, 4);
 	tcase_add_test(tests, arena_does_not_fit);
