@@ -253,6 +253,17 @@ void fdstore_begin(struct fdstore *ret_store, const struct config *config, const
 	*ret_store = store;
 }
 
+void fdstore_await_keeper(const struct fdstore *store)
+{
+	/* A lock of the process: not handed over to children or the next larderd with the descriptor. */
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (store->roster_fd < 0)
+		return;
+	while (fcntl(store->roster_fd, F_SETLKW, &lock) && errno == EINTR)
+		;
+}
+
 int fdstore_keep(struct fdstore *store, const struct vault_client *client)
 {
 	struct store_name name = name_of(client->id);

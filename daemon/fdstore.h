@@ -38,6 +38,12 @@ int fdstore_adopt(struct handover *handover, const struct config *config, struct
 /* Begins to keep a new arena in the store, where there is one. In read-only mode nobody could ever map it again. */
 void fdstore_begin(struct fdstore *ret_store, const struct config *config, const struct holding *holding);
 
+/*
+ * In a new keeper: waits until a keeper of an earlier larderd is gone that goes on with the same arena. It follows its
+ * supervisor into death, but the service manager may have been quicker.
+ */
+void fdstore_await_keeper(const struct fdstore *store);
+
 /* Return: 0, also where there is no store; -errno: the client is not safe there. */
 int fdstore_keep(struct fdstore *store, const struct vault_client *client);
 void fdstore_forget(struct fdstore *store, uint64_t id);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two larderds must not serve one path, and a socket left behind must not keep the next one from starting. The
- * existence of the socket file tells nothing of that, so a lock does: an flock of a file beside it, which the kernel
- * gives up when its holder dies. Whoever has the lock may replace the socket.
+ * existence of the socket file tells nothing of that, so a lock does (daemon/lockfile.h). Whoever has it may replace the
+ * socket.
  */
 #include "daemon/listener.h"
 
@@ -11,59 +11,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/lockfile.h"
+
 #define BACKLOG 1024
-
-struct lock_path {
-	char text[CONFIG_PATH_MAX + 8];
-};
-
-static struct lock_path lock_path_of(const char *path)
-{
-	struct lock_path lock;
-
-	snprintf(lock.text, sizeof lock.text, "%s.lock", path);
-	return lock;
-}
-
-/* A lock whose file has been removed since it was opened locks nobody out. */
-static bool still_there(int fd, const char *path)
-{
-	struct stat opened, named;
-
-	return fstat(fd, &opened) == 0 && lstat(path, &named) == 0 && opened.st_dev == named.st_dev &&
-	       opened.st_ino == named.st_ino;
-}
-
-static int take_lock(const char *path, struct fault *fault)
-{
-	struct lock_path lock = lock_path_of(path);
-
-	for (;;) {
-		int fd = open(lock.text, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		int result;
-
-		if (fd < 0)
-			return fault_set(fault, -errno,
-			                 "cannot make %s: %s; the folder must exist and larderd's user must be "
-			                 "able to write there",
-			                 lock.text, strerror(errno));
-		if (flock(fd, LOCK_EX | LOCK_NB)) {
-			result = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
-			close(fd);
-			return fault_set(fault, result, "another larderd serves %s; stop it, or choose another socket",
-			                 path);
-		}
-		if (still_there(fd, lock.text))
-			return fd;
-		close(fd);
-	}
-}
 
 /* A program that does not take our lock may listen there nevertheless. */
 static bool answers(const struct sockaddr_un *address)
@@ -123,14 +78,14 @@ int listener_open(const char *path, mode_t mode, struct listener *ret_listener, 
 
 	snprintf(listener.path, sizeof listener.path, "%s", path);
 	memcpy(address.sun_path, listener.path, sizeof address.sun_path);
-	listener.lock_fd = take_lock(path, fault);
+	listener.lock_fd = lockfile_take(path, "socket", fault);
 	if (listener.lock_fd < 0)
 		return listener.lock_fd;
 	result = clear_path(&address, fault);
 	if (result == 0)
 		result = listener.fd = listen_at(&address, mode, fault);
 	if (result < 0) {
-		unlink(lock_path_of(path).text);
+		lockfile_remove(path);
 		close(listener.lock_fd);
 		return result;
 	}
@@ -172,7 +127,7 @@ void listener_close(struct listener *listener)
 	if (listener->lock_fd >= 0) {
 		/* While the lock is held nobody else can have made a new socket at this path. */
 		unlink(listener->path);
-		unlink(lock_path_of(listener->path).text);
+		lockfile_remove(listener->path);
 	}
 	listener_release(listener);
 }

@@ -32,10 +32,11 @@
 #include "daemon/vault.h"
 #include "larder.h"
 
-#define SPARE_FDS 64         /* of the limit, kept for everything but clients */
-#define EARLY_DEATH_MS 5000  /* a keeper that dies younger may have died of how it found things */
-#define EARLY_DEATHS_MAX 8   /* in a row; then we give up */
-#define RESTART_MS 20        /* before the second try; doubled for each further one */
+#define SPARE_FDS 64        /* of the limit, kept for everything but clients */
+#define EARLY_DEATH_MS 5000 /* a keeper that dies younger may have died of how it found things */
+#define EARLY_FAULTS_MAX 8  /* in a row, not counting those that somebody killed; then we give up */
+#define RESTART_MS 20       /* before the second try; doubled for each further one, up to */
+#define RESTART_MS_MAX 1280
 #define STOP_MS 5000         /* for a keeper that was asked to end */
 #define MESSAGES_PER_TURN 64 /* then signals have their turn */
 #define NEVER UINT64_MAX
@@ -48,13 +49,14 @@ struct supervisor {
 	int signal_fd;
 	int ready_fd;
 
-	pid_t keeper;      /* 0: none at the moment */
-	int keeper_fd;     /* our end of the socket pair; -1: none */
-	uint64_t since_ms; /* when the keeper was forked */
-	uint32_t early_deaths;
-	uint64_t fork_ms; /* when to fork the next one, or NEVER */
-	uint64_t kill_ms; /* when to kill one that was asked to end, or NEVER */
-	uint64_t ping_ms; /* when to ask for the next sign of life, or NEVER */
+	pid_t keeper;                        /* 0: none at the moment */
+	int keeper_fd;                       /* our end of the socket pair; -1: none */
+	uint64_t since_ms;                   /* when the keeper was forked */
+	bool ready;                          /* it came as far as to serve clients */
+	uint32_t early_deaths, early_faults; /* in a row */
+	uint64_t fork_ms;                    /* when to fork the next one, or NEVER */
+	uint64_t kill_ms;                    /* when to kill one that was asked to end, or NEVER */
+	uint64_t ping_ms;                    /* when to ask for the next sign of life, or NEVER */
 	uint32_t watchdog_ms;
 	struct trial trial; /* of the program that is to take over */
 	bool upgrading;     /* when the keeper has ended it takes over */
@@ -81,10 +83,10 @@ static _Noreturn void become_keeper(struct supervisor *supervisor, pid_t parent,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(STATUS_FAILURE);
+	fdstore_await_keeper(&supervisor->estate.store);
 	close(supervisor->signal_fd);
 	close(supervisor->keeper_fd);
-	if (supervisor->estate.listener.lock_fd >= 0)
-		close(supervisor->estate.listener.lock_fd);
+	/* The lock of the socket is kept: it tells the next larderd when we are gone. */
 	if (supervisor->ready_fd >= 0)
 		close(supervisor->ready_fd);
 	if (supervisor->trial.child)
@@ -105,6 +107,7 @@ static void fork_keeper(struct supervisor *supervisor)
 	}
 	supervisor->keeper_fd = pair[0];
 	supervisor->since_ms = monotonic_ms();
+	supervisor->ready = false;
 	child = fork();
 	if (child == 0)
 		become_keeper(supervisor, parent, pair[1]);
@@ -183,8 +186,10 @@ static bool hear_keeper(struct supervisor *supervisor)
 	if (message.kind == VAULT_FORGET) {
 		fdstore_forget(&supervisor->estate.store, message.id);
 		vault_drop(&supervisor->estate.vault, message.id);
-	} else if (message.kind == VAULT_READY && !supervisor->announced) {
-		announce(supervisor);
+	} else if (message.kind == VAULT_READY) {
+		supervisor->ready = true;
+		if (!supervisor->announced)
+			announce(supervisor);
 	} else if (message.kind == VAULT_PONG) {
 		notify_send("WATCHDOG=1");
 	}
@@ -201,25 +206,34 @@ static void log_death(const struct supervisor *supervisor, int status)
 }
 
 /*
- * A killed keeper was killed by somebody, and the next is started at once. One that fails by itself soon after its
- * start is tried again less and less eagerly, and then not at all: what it chokes on will not go away.
+ * A keeper that worked and was killed was killed by somebody, and the next is started at once. One that dies soon after its
+ * start is tried again less and less eagerly. If it was killed (for want of memory, say) that is all, since this may
+ * end; but one that fails by itself is given up in the end: what it chokes on will not go away.
  */
 static void plan_restart(struct supervisor *supervisor, int status)
 {
-	uint64_t now_ms = monotonic_ms();
+	uint64_t now_ms = monotonic_ms(), pause_ms = 0;
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 
-	if (now_ms - supervisor->since_ms >= EARLY_DEATH_MS || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)) {
-		supervisor->early_deaths = 0;
+	if (now_ms - supervisor->since_ms >= EARLY_DEATH_MS || (killed && supervisor->ready)) {
+		supervisor->early_deaths = supervisor->early_faults = 0;
 		supervisor->fork_ms = now_ms;
 		return;
 	}
-	if (++supervisor->early_deaths < EARLY_DEATHS_MAX) {
-		supervisor->fork_ms = now_ms +
-		                      (supervisor->early_deaths > 1 ? RESTART_MS << supervisor->early_deaths : 0);
+	supervisor->early_deaths++;
+	supervisor->early_faults += !killed;
+	if (supervisor->early_faults < EARLY_FAULTS_MAX) {
+		for (uint32_t i = 1; i < supervisor->early_deaths && pause_ms < RESTART_MS_MAX; i++)
+			pause_ms = pause_ms ? pause_ms * 2 : RESTART_MS;
+		if (pause_ms)
+			log_warning("%" PRIu32 " keepers died right after their start; the next one starts in %" PRIu64
+			            " ms",
+			            supervisor->early_deaths, pause_ms);
+		supervisor->fork_ms = now_ms + pause_ms;
 		return;
 	}
-	log_error("the keeper died %d times right after its start; giving up, and giving up the arena",
-	          EARLY_DEATHS_MAX);
+	log_error("the keeper failed %d times right after its start; giving up, and giving up the arena",
+	          EARLY_FAULTS_MAX);
 	fdstore_clear(&supervisor->estate.store, &supervisor->estate.vault);
 	supervisor->status = STATUS_FAILURE;
 	supervisor->ended = true;

@@ -470,6 +470,49 @@ START_TEST(gives_up)
 END_TEST
 
 /*
+ * While an earlier keeper lives that has the same arena none begins; the lock stands for it. Whoever is killed in
+ * that time, or while it takes charge, is replaced less and less eagerly, but always.
+ */
+START_TEST(keepers_are_killed_before_they_work)
+{
+	enum { KILLS = 10 };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct larder_open_options options = LARDER_OPEN_OPTIONS;
+	struct patience patience = patience_start(PATIENCE_MS);
+	pid_t parent = getpid(), keeper, last = 0;
+	larder *cache, *other;
+
+	options.timeout_ms = 300;
+	start(-1, usual);
+	cache = client_open(&server);
+	client_put(cache, "key", "value");
+	hear_until("FDSTORE=1\nFDPOLL=0\nFDNAME=client-1");
+	crash();
+	expect(fcntl(store[find_stored("roster")].fd, F_SETLK, &lock) == 0);
+	server.pid = fork();
+	if (server.pid == 0)
+		become_larderd(-1, parent, usual);
+	for (int deaths = 0; deaths < KILLS; deaths++) {
+		while ((keeper = server_keeper(&server)) == 0 || keeper == last)
+			expect(patience_left(patience));
+		if (deaths == 0)
+			expect_equal(larder_open(server.socket, &options, &other), -ETIMEDOUT);
+		expect(kill(keeper, SIGKILL) == 0);
+		last = keeper;
+	}
+	lock.l_type = F_UNLCK;
+	expect(fcntl(store[find_stored("roster")].fd, F_SETLK, &lock) == 0);
+	hear_until("READY=1");
+	expect_logged("10 keepers died right after their start; the next one starts in 1280 ms");
+	other = client_open(&server);
+	client_expect(other, "key", "value");
+	client_expect(cache, "key", "value");
+	larder_close(other);
+	larder_close(cache);
+}
+END_TEST
+
+/*
  * Many come at once: the supervisor is asked for more than its socket holds, and everybody is let in nevertheless. Both
  * processes are held until all is prepared, so that they work against each other.
  */
@@ -529,6 +572,7 @@ int main(void)
 	tcase_add_test(tests, arena_does_not_fit);
 	tcase_add_test(tests, store_holds_nonsense);
 	tcase_add_test(tests, gives_up);
+	tcase_add_test(tests, keepers_are_killed_before_they_work);
 	tcase_add_test(tests, many_at_once);
 	return suite_run("service", tests);
 }
