@@ -38,8 +38,8 @@ pkgconfigdir ?= $(libdir)/pkgconfig
 unitdir ?= $(prefix)/lib/systemd/system
 DESTDIR ?=
 
-ifneq ($(filter-out asan ubsan tsan,$(SAN)),)
-$(error SAN=$(SAN) is not known; use one of asan, ubsan, tsan)
+ifneq ($(filter-out asan ubsan tsan fuzz,$(SAN)),)
+$(error SAN=$(SAN) is not known; use one of asan, ubsan, tsan, fuzz)
 endif
 
 # clang would replace the 16-byte compare-and-swap by a lock that other processes know nothing of (base/atomics.h).
@@ -57,6 +57,8 @@ sanitizer_asan := -fsanitize=address -fno-omit-frame-pointer
 sanitizer_ubsan := -fsanitize=undefined -fno-sanitize-recover=all
 # ThreadSanitizer does not know membarrier(2): the readers are made to use barriers of their own.
 sanitizer_tsan := -fsanitize=thread -DLARDER_FORCE_FENCED -Wno-tsan
+# What `make fuzz` builds with clang: both sanitizers, and what libFuzzer needs to see which way an input goes.
+sanitizer_fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 # gcc's instrumentation hides from gcc that a variable is always set.
 SANITIZER := $(if $(SAN),$(sanitizer_$(SAN)) $(if $(is_clang),,-Wno-maybe-uninitialized))
 
@@ -123,6 +125,15 @@ UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 SYSTEM_TESTS := $(SYSTEM_SOURCES:%.c=$(BUILD)/%)
 TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR)) \
                  $(if $(FAILPOINT_SOURCES),$(FAILPOINT)) $(if $(TORTURE_SOURCES),$(TORTURE))
+
+# A fuzz target is linked twice: with the main() of libFuzzer, and with one that replays inputs.
+FUZZ_TARGETS := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_MAINS := $(addprefix tests/fuzz/,replay.c seeds.c)
+FUZZ_OBJECTS := $(call objects,$(filter-out $(FUZZ_TARGETS) $(FUZZ_MAINS),$(wildcard tests/fuzz/*.c)))
+FUZZERS := $(FUZZ_TARGETS:%.c=$(BUILD)/%)
+REPLAY_TESTS := $(FUZZ_TARGETS:tests/fuzz/fuzz_%.c=$(BUILD)/tests/fuzz/replay_%)
+ALL_OBJECTS += $(FUZZ_OBJECTS) $(call objects,$(FUZZ_TARGETS) $(FUZZ_MAINS))
+TEST_PROGRAMS += $(REPLAY_TESTS)
 
 # ---- building --------------------------------------------------------------------------------------------------------
 
@@ -222,6 +233,18 @@ $(OTHER_LAYOUT): $(OTHER_OBJECTS) $(BUILD)/obj/daemon.a $(STATIC_LIB)
 
 $(BUILD)/tests/system/check_upgrade: | $(OTHER_LAYOUT)
 
+fuzz_parts := $(FUZZ_OBJECTS) $(BUILD)/obj/daemon.a $(BUILD)/obj/tools.a $(STATIC_LIB)
+fuzz_libs = $(EVENT_LIBS) $(INIH_LIBS)
+
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(fuzz_parts)
+	$(call LINK_PROGRAM,$(fuzz_libs))
+
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(fuzz_parts)
+	$(call LINK_PROGRAM,-fsanitize=fuzzer $(fuzz_libs))
+
+$(BUILD)/tests/fuzz/seeds: $(BUILD)/obj/tests/fuzz/seeds.o
+	$(call LINK_PROGRAM)
+
 # ---- packages --------------------------------------------------------------------------------------------------------
 
 PACKAGES := gcc g++ libc6-dev make pkg-config liburcu-dev libxxhash-dev libsnappy-dev libevent-dev libinih-dev check jq
@@ -260,16 +283,27 @@ run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter ts
 
 .PHONY: check check-unit check-programs stress torture lint format model bench demo
 check: deps tests ## Install what is missing, build, and run every lint and test
-	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
+	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
 check-unit: deps tests ## Run the unit tests only
 	@$(run_tests) $(UNIT_TESTS)
 check-programs: tests ## Run unit and system tests without lints (for the sanitizers)
-	@$(run_tests) $(UNIT_TESTS) $(SYSTEM_TESTS) $(LINEAR_TEST)
+	@$(run_tests) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST)
 stress: tests ## Look for violations of linearizability for a minute or so (ROUNDS=20)
 	@$(test_environment) $(LINEAR_TEST) $(or $(ROUNDS),20) 2000000
 torture: $(TORTURE) $(LARDERD) ## Kill and stop clients and keeper at random for a while (DURATION=60 SEED=1 TORTURE_OPTIONS=)
 	@$(test_environment) $(TORTURE) --duration $(or $(DURATION),60) --seed $(or $(SEED),1) $(TORTURE_OPTIONS)
+# The rules for the fuzzers hold in their own flavour only.
+.PHONY: fuzz fuzz-seeds
+ifeq ($(SAN),fuzz)
+fuzz: $(FUZZERS)
+	@tests/fuzz/run.sh $(or $(SECONDS),60) $(FUZZERS)
+else
+fuzz: ## Look for inputs, messages and scribbles that do harm, with clang (SECONDS=60 for each kind)
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzz FLAVOUR=fuzz BUILD=build/fuzz fuzz
+endif
+fuzz-seeds: $(BUILD)/tests/fuzz/seeds ## Make the inputs anew from which the fuzzers begin
+	@mkdir -p $(FUZZ_TARGETS:tests/fuzz/fuzz_%.c=tests/fuzz/corpus/%) && $<
 lint: lib ## Run the lints
 	@$(run_tests) $(LINTS)
 # The two headers that people read most are laid out by hand.
