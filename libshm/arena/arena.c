@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arena/segment.h"
+#include "base/platform.h"
 
 #define HUGE_PAGE (UINT64_C(2) << 20)
 #define SEGMENTS_WANTED 32 /* a small arena gets smaller segments, so that classes do not starve each other */
@@ -197,6 +198,9 @@ static int map_memory(int fd, bool writable, struct arena *arena, struct fault *
 	if (arena->bytes == 0 || arena->bytes != arena_round_bytes(arena->bytes))
 		return fault_set(fault, -EPROTO, "this is no arena: %" PRIu64 " bytes is no size for one",
 		                 arena->bytes);
+	if (!platform_cannot_shrink(fd))
+		return fault_set(fault, -EPROTO,
+		                 "this is no arena: it is not sealed, so its memory could be taken away");
 	arena->base = mmap(NULL, arena->bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 	if (arena->base == MAP_FAILED)
 		return fault_set(fault, -errno, "cannot map the arena of %" PRIu64 " MiB: %s", arena->bytes >> 20,

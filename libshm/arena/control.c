@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/platform.h"
+
 uint64_t control_bytes(uint32_t segment_count)
 {
 	uint64_t bytes = sizeof(struct control_page) + (uint64_t)PIN_SHARDS * segment_count * sizeof(atomic_u32);
@@ -44,6 +46,8 @@ int control_map(int fd, uint32_t segment_count, bool private_to_process, struct 
 
 	if (fstat(fd, &file) || (uint64_t)file.st_size != control.bytes)
 		return fault_set(fault, -EPROTO, "the control page has not the size that belongs to this arena");
+	if (!platform_cannot_shrink(fd))
+		return fault_set(fault, -EPROTO, "the control page is not sealed, so its memory could be taken away");
 	base = mmap(NULL, control.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return fault_set(fault, -errno, "cannot map the control page: %s", strerror(errno));

@@ -2,6 +2,7 @@
 #include "base/platform.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
@@ -53,4 +54,13 @@ void platform_event_signal(int fd)
 	uint64_t one = 1;
 
 	(void)call(write(fd, &one, sizeof one), saved);
+}
+
+bool platform_cannot_shrink(int fd)
+{
+	int saved_errno = errno;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	errno = saved_errno;
+	return seals >= 0 && (seals & F_SEAL_SHRINK);
 }

@@ -3,6 +3,7 @@
 #ifndef LARDER_BASE_PLATFORM_H
 #define LARDER_BASE_PLATFORM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/atomics.h"
@@ -27,5 +28,11 @@ void platform_futex_wake(atomic_u32 *word);
 
 /* Adds 1 to a non-blocking eventfd. One that is full is as good as signalled. */
 void platform_event_signal(int fd);
+
+/*
+ * Whether memory behind a descriptor can be mapped without fear: sealed so that nobody can cut it off, which would turn
+ * the next access into SIGBUS. Of what is no memory this cannot be said.
+ */
+bool platform_cannot_shrink(int fd);
 
 #endif

@@ -310,6 +310,27 @@ START_TEST(test_what_is_no_arena_is_refused)
 END_TEST
 
 /* What others write into the header after attaching must not lead this process astray. */
+/* Whoever could cut it off could end every process that has it mapped. */
+START_TEST(test_arena_that_can_shrink_is_refused)
+{
+	struct fault fault = { "" };
+	struct arena arena, mapped;
+	int sealed = make_formatted(MIB, &arena), loose = memfd_create("loose", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	ck_assert_int_eq(write(loose, arena.base, MIB), MIB);
+	ck_assert_int_eq(arena_map(loose, true, &mapped, &fault), -EPROTO);
+	ck_assert_ptr_nonnull(strstr(fault.text, "sealed"));
+	ck_assert_int_eq(fcntl(loose, F_ADD_SEALS, F_SEAL_GROW), 0);
+	ck_assert_int_eq(arena_map(loose, true, &mapped, &fault), -EPROTO);
+	ck_assert_int_eq(fcntl(loose, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	ck_assert_int_eq(arena_map(loose, true, &mapped, &fault), 0);
+	arena_unmap(&mapped);
+	arena_unmap(&arena);
+	close(sealed);
+	close(loose);
+}
+END_TEST
+
 START_TEST(test_geometry_is_this_processes_own)
 {
 	struct arena arena;
@@ -343,6 +364,7 @@ int main(void)
 	tcase_add_test_raise_signal(tests, test_reader_cannot_write, SIGSEGV);
 	tcase_add_test(tests, test_each_contradiction_in_the_header_is_refused);
 	tcase_add_test(tests, test_what_is_no_arena_is_refused);
+	tcase_add_test(tests, test_arena_that_can_shrink_is_refused);
 	tcase_add_test(tests, test_geometry_is_this_processes_own);
 	return suite_run("arena", tests);
 }

@@ -152,6 +152,25 @@ START_TEST(test_each_damage_is_refused)
 END_TEST
 
 /* The keeper made the page; what its client wrote into the head since must not keep the next keeper from going on. */
+START_TEST(test_page_that_can_shrink_is_refused)
+{
+	struct fault fault = { "" };
+	struct control control, copy;
+	int sealed = control_create(100, 1), loose = memfd_create("loose", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	ck_assert_int_eq(control_map(sealed, 100, true, &control, NULL), 0);
+	ck_assert_int_eq(write(loose, control.page, control.bytes), (ssize_t)control.bytes);
+	ck_assert_int_eq(control_map(loose, 100, true, &copy, &fault), -EPROTO);
+	ck_assert_ptr_nonnull(strstr(fault.text, "sealed"));
+	ck_assert_int_eq(fcntl(loose, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	ck_assert_int_eq(control_map(loose, 100, true, &copy, &fault), 0);
+	control_unmap(&copy);
+	control_unmap(&control);
+	close(sealed);
+	close(loose);
+}
+END_TEST
+
 START_TEST(test_keeper_relies_on_the_size_alone)
 {
 	int fd = control_create(16, 1);
@@ -179,6 +198,7 @@ int main(void)
 	tcase_add_test(tests, test_private_page_is_not_inherited);
 	tcase_add_test(tests, test_page_of_another_arena_is_refused);
 	tcase_add_test(tests, test_each_damage_is_refused);
+	tcase_add_test(tests, test_page_that_can_shrink_is_refused);
 	tcase_add_test(tests, test_keeper_relies_on_the_size_alone);
 	return suite_run("control", tests);
 }
