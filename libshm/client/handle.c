@@ -11,6 +11,7 @@
 #include "client/handle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,12 @@ static int attachment_map(struct attachment *attachment, const struct larder *ca
 	if (attachment->cache.arena.bytes != session->arena_bytes) {
 		cache_detach(&attachment->cache);
 		return fault_set(fault, -EPROTO, "larderd at %s handed out an arena of another size than it announced",
+		                 cache->socket_path);
+	}
+	if (!(fcntl(session->wake_fd, F_GETFL) & O_NONBLOCK)) {
+		cache_detach(&attachment->cache);
+		return fault_set(fault, -EPROTO,
+		                 "larderd at %s handed out a descriptor on which a write could wait for ever",
 		                 cache->socket_path);
 	}
 	attachment->channel = session->channel;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A handle from open to close, and in the children of the process that opened it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #include "client/handle.h"
@@ -324,6 +325,25 @@ END_TEST
 
 #endif
 
+/* To wake larderd must not be to wait for it. */
+START_TEST(test_wake_descriptor_that_blocks_is_refused)
+{
+	struct fake_arena *server = fake_arena_start(LARDER_SHARED_WRITE, NULL, NULL);
+	struct larder_open_options options = LARDER_OPEN_OPTIONS;
+	char sentence[512] = "";
+	larder *cache;
+
+	options.error = sentence;
+	options.error_size = sizeof sentence;
+	ck_assert_int_eq(fcntl(server->wake_fd, F_SETFL, 0), 0);
+	ck_assert_int_eq(larder_open(server->fake.path, &options, &cache), -EPROTO);
+	ck_assert_ptr_nonnull(strstr(sentence, "wait for ever"));
+	ck_assert_int_eq(fcntl(server->wake_fd, F_SETFL, O_NONBLOCK), 0);
+	larder_close(fake_arena_open(server));
+	fake_arena_stop(server);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("handle");
@@ -336,6 +356,7 @@ int main(void)
 	tcase_add_test(tests, test_grandchild);
 	tcase_add_test(tests, test_child_that_closed_everything);
 	tcase_add_test(tests, test_child_without_larderd);
+	tcase_add_test(tests, test_wake_descriptor_that_blocks_is_refused);
 #ifndef SANITIZER_LOCKS
 	tcase_add_test(tests, test_fork_among_threads);
 #endif
