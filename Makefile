@@ -95,6 +95,7 @@ TORTURE_SOURCES := $(wildcard tests/torture/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/*/check_*.c)
 SYSTEM_SOURCES := $(wildcard tests/system/check_*.c)
 
+comma := ,
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJECTS := $(call objects,$(LIB_SOURCES))
 LIB_PIC := $(patsubst %.c,$(BUILD)/pic/%.o,$(LIB_SOURCES))
@@ -202,6 +203,7 @@ $(BUILD)/obj/tools.a: $(call objects,$(TOOL_SOURCES))
 $(BUILD)/obj/demo.a: $(call objects,$(DEMO_SOURCES))
 $(BUILD)/obj/bench.a: $(call objects,$(BENCH_SOURCES))
 $(BUILD)/obj/linear.a: $(LINEAR_OBJECTS)
+$(BUILD)/obj/fuzz.a: $(FUZZ_OBJECTS)
 $(BUILD)/obj/%.a:
 	@mkdir -p $(@D); rm -f $@; $(AR) rcs $@ $^
 
@@ -233,8 +235,11 @@ $(OTHER_LAYOUT): $(OTHER_OBJECTS) $(BUILD)/obj/daemon.a $(STATIC_LIB)
 
 $(BUILD)/tests/system/check_upgrade: | $(OTHER_LAYOUT)
 
-fuzz_parts := $(FUZZ_OBJECTS) $(BUILD)/obj/daemon.a $(BUILD)/obj/tools.a $(STATIC_LIB)
-fuzz_libs = $(EVENT_LIBS) $(INIH_LIBS)
+fuzz_parts := $(BUILD)/obj/fuzz.a $(BUILD)/obj/daemon.a $(BUILD)/obj/tools.a $(STATIC_LIB)
+fuzz_libs = $(EVENT_LIBS) $(INIH_LIBS) $(addprefix -Wl$(comma)--wrap=,$(fuzz_wraps))
+# What a target puts something of its own in the place of.
+$(BUILD)/tests/fuzz/%_protocol: fuzz_wraps := peer_admitted peer_pidfd
+$(BUILD)/tests/fuzz/%_client: fuzz_wraps := channel_connect
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(fuzz_parts)
 	$(call LINK_PROGRAM,$(fuzz_libs))
