@@ -27,13 +27,14 @@
 struct settings {
 	uint64_t seed;
 	uint32_t seconds;
-	uint32_t keys;      /* of each actor */
-	uint32_t value_max; /* bytes of ordinary values; some are much larger unless small_values */
-	uint32_t stall_ms;  /* larderd's */
-	bool evict;         /* the arena is so small that a miss is never wrong */
-	bool read_only;     /* larderd writes for the clients */
-	bool small_values;
-	const char *arena; /* its size */
+	uint32_t keys;        /* of each actor */
+	uint32_t value_max;   /* bytes of ordinary values */
+	uint32_t large_max;   /* of some, if not 0 */
+	uint32_t large_share; /* of how many in 1000 */
+	uint32_t stall_ms;    /* larderd's */
+	bool evict;           /* the arena is so small that a miss is never wrong */
+	bool read_only;       /* larderd writes for the clients */
+	const char *arena;    /* its size */
 };
 
 /* How a client process comes into being. */

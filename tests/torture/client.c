@@ -129,7 +129,7 @@ static void *work(void *context)
 	}
 	reads_finish(hand);
 	free(hand->reads);
-	free(hand->writes);
+	writes_destroy(hand->writes);
 	store_release(&actor->thread, 0);
 	pthread_mutex_unlock(&actor->owner);
 	return NULL;

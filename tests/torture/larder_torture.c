@@ -22,6 +22,8 @@
 #include "tests/torture/steward.h"
 #include "tests/torture/storm.h"
 
+#define LARGE_MAX (UINT32_C(1) << 20)
+
 static int usage(const char *program)
 {
 	fprintf(stderr,
@@ -53,15 +55,17 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			break;
 		case 'e':
 			settings->evict = true;
-			settings->arena = "8M";
+			settings->arena = "32M";
 			settings->keys = 200;
-			settings->small_values = true;
+			settings->large_max = UINT32_C(200) << 10;
+			settings->large_share = 60;
+			settings->stall_ms = 20;
 			break;
 		case 'g':
-			settings->arena = "64M";
-			settings->keys = 8000;
-			settings->value_max = 120;
-			settings->small_values = true;
+			settings->arena = "15M"; /* of small segments, so that the index has many */
+			settings->keys = 2500;
+			settings->value_max = 64;
+			settings->large_max = 0;
 			break;
 		case 'a':
 			settings->read_only = strcmp(optarg, "read-only") == 0;
@@ -104,7 +108,7 @@ static void start(struct board *board, struct holdings *ret_holdings)
 	char stall[16];
 
 	snprintf(stall, sizeof stall, "%" PRIu32, settings->stall_ms);
-	server_start(&server, settings->arena, "--stall-ms", stall, "--log-level", "notice", "--access",
+	server_start(&server, settings->arena, "--stall-ms", stall, "--log-level", "info", "--access",
 	             settings->read_only ? "read-only" : "shared-write", NULL);
 	board->server = server;
 	*ret_holdings = aftermath_settled(&board->server);
@@ -114,10 +118,11 @@ static void start(struct board *board, struct holdings *ret_holdings)
 static void print(const struct board *board, const struct storm_counts *counts, const struct leaks *leaks)
 {
 	fprintf(stderr,
-	        "verified %" PRIu64 " times; attached again %" PRIu64 " times; longest call %" PRIu64
+	        "verified %" PRIu64 " times; attached again %" PRIu64 " times; longest call (%s) %" PRIu64
 	        " ms; evicted segments: %" PRIu64 "; index segments: %" PRIu32 "\n",
-	        load_relaxed(&board->verified), load_relaxed(&board->attach_retries), counts->longest_ms,
-	        load_relaxed(&board->evicted), load_relaxed(&board->index_segments));
+	        load_relaxed(&board->verified), load_relaxed(&board->attach_retries),
+	        watch_names[counts->longest.operation], counts->longest.ms, load_relaxed(&board->evicted),
+	        load_relaxed(&board->index_segments));
 	printf("{\"client_kills\":%" PRIu64 ",\"keeper_kills\":%" PRIu64 ",\"stops\":%" PRIu64 ",\"ops\":%" PRIu64
 	       ",\"wrong\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"hangs\":%" PRIu64 ",\"leaked_bytes\":%" PRIu64
 	       ",\"verify\":\"%s\"}\n",
@@ -132,6 +137,8 @@ int main(int argc, char **argv)
 		                     .seconds = 10,
 		                     .keys = 400,
 		                     .value_max = 700,
+		                     .large_max = LARGE_MAX,
+		                     .large_share = 2,
 		                     .stall_ms = 50,
 		                     .arena = "512M" };
 	struct storm_counts counts;

@@ -14,12 +14,11 @@
 #include "tests/support/expect.h"
 #include "tests/torture/client.h"
 #include "tests/torture/steward.h"
-#include "tests/torture/watch.h"
 
 #define EVENT_US_MEAN 5000 /* between two events */
-#define KEEPER_SHARE 35    /* of 1000 events: the keeper is killed; else: */
-#define STOP_SHARE 250     /* a client is stopped; else: one is killed */
-#define STOP_STALLS_MAX 5  /* longest stop, in stall_ms */
+#define KEEPER_SHARE 18    /* of 1000 events: the keeper is killed; else: */
+#define STOP_SHARE 350     /* a client is stopped; else: one is killed */
+#define STOP_STALLS_MAX 8  /* longest stop, in stall_ms */
 #define WATCH_MS 50
 #define ORDER_AGAIN_MS 100 /* an inherited client that was ordered has not come: its parent was killed */
 #define END_MS 20000       /* for the clients to end when the storm is over */
@@ -136,7 +135,7 @@ static void resume_due(struct storm *storm)
 static void stop(struct storm *storm, uint32_t slot)
 {
 	struct place *place = &storm->places[slot];
-	uint32_t most = random_below(&storm->random, 2) ? 10 : storm->board->settings.stall_ms * STOP_STALLS_MAX;
+	uint32_t most = random_below(&storm->random, 3) == 0 ? 10 : storm->board->settings.stall_ms * STOP_STALLS_MAX;
 
 	if (place->stopped || kill((pid_t)pid_of(storm, slot), SIGSTOP) != 0)
 		return;
@@ -195,8 +194,7 @@ static void watch(struct storm *storm)
 
 		if (actor_exists(actor) && !place->stopped && pid_of(storm, actor / SLOT_THREADS) != 0)
 			watch_actor(&storm->watches[actor], storm->board, actor, pid_of(storm, actor / SLOT_THREADS),
-			            place->stopped_ns, (uint32_t)storm->counts->keeper_kills,
-			            &storm->counts->longest_ms);
+			            place->stopped_ns, (uint32_t)storm->counts->keeper_kills, &storm->counts->longest);
 	}
 }
 

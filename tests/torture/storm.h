@@ -4,10 +4,11 @@
 #define LARDER_TORTURE_STORM_H
 
 #include "tests/torture/board.h"
+#include "tests/torture/watch.h"
 
 struct storm_counts {
 	uint64_t client_kills, keeper_kills, stops;
-	uint64_t longest_ms; /* of a call */
+	struct longest longest;
 };
 
 /* Goes on for as long as the settings say, or until something is wrong. Then the clients have ended, or are stopped where they are. */

@@ -8,6 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+const char *const watch_names[OPERATIONS] = {
+	"none", "a read", "a write", "an incr", "a scan", "attaching", "a write that may wait"
+};
+
 /* How long a thread has waited for a processor, in all. False: it is gone. */
 static bool read_waited(uint32_t pid, uint32_t thread, uint64_t *ret_ns)
 {
@@ -48,9 +52,6 @@ static void read_line(uint32_t pid, uint32_t thread, const char *what, char *ret
 
 static void report(struct board *board, uint32_t number, uint32_t pid, uint32_t thread, uint32_t operation, uint64_t ms)
 {
-	static const char *const names[OPERATIONS] = {
-		"none", "a read", "a write", "an incr", "a scan", "attaching", "a write that may wait"
-	};
 	char where[64], stat[64];
 
 	read_line(pid, thread, "wchan", where, sizeof where);
@@ -58,11 +59,11 @@ static void report(struct board *board, uint32_t number, uint32_t pid, uint32_t 
 	board_fail(board, VERDICT_HANG, &(struct culprit){ number, NULL, 0, NULL },
 	           "process %" PRIu32 " thread %" PRIu32 " is in %s for %" PRIu64
 	           " ms (sleeping in: %s; schedstat: %s)",
-	           pid, thread, names[operation], ms, where, stat);
+	           pid, thread, watch_names[operation], ms, where, stat);
 }
 
 void watch_actor(struct watch *watch, struct board *board, uint32_t number, uint32_t pid, uint64_t stopped_ns,
-                 uint32_t keeper_kills, uint64_t *longest_ms)
+                 uint32_t keeper_kills, struct longest *longest)
 {
 	const struct actor *actor = &board->actors[number];
 	uint32_t operation = load_acquire(&actor->operation), thread = load_acquire(&actor->thread);
@@ -86,7 +87,8 @@ void watch_actor(struct watch *watch, struct board *board, uint32_t number, uint
 	stopped_ns -= watch->stopped_ns;
 	waited_ns -= watch->waited_ns;
 	ms = ms > stopped_ns + waited_ns ? (ms - stopped_ns - waited_ns) / NS_PER_MS : 0;
-	*longest_ms = ms > *longest_ms ? ms : *longest_ms;
+	if (ms > longest->ms)
+		*longest = (struct longest){ ms, operation };
 	if (ms < HANG_MS || watch->reported)
 		return;
 	watch->reported = true;

@@ -21,11 +21,16 @@ struct watch {
 	uint64_t since_ns, waited_ns, stopped_ns; /* when it was noticed: now, and the totals until then */
 };
 
-/*
- * Looks at one actor. stopped_ns: how long its process has been stopped by now, in all. longest_ms: the longest call so
- * far is kept there.
- */
+/* The longest call so far. */
+struct longest {
+	uint64_t ms;
+	enum operation operation;
+};
+
+extern const char *const watch_names[OPERATIONS];
+
+/* Looks at one actor. stopped_ns: how long its process has been stopped by now, in all. */
 void watch_actor(struct watch *watch, struct board *board, uint32_t number, uint32_t pid, uint64_t stopped_ns,
-                 uint32_t keeper_kills, uint64_t *longest_ms);
+                 uint32_t keeper_kills, struct longest *longest);
 
 #endif

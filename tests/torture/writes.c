@@ -18,7 +18,7 @@
 #include "tests/torture/judge.h"
 #include "tests/torture/value.h"
 
-#define LARGE_MAX (UINT64_C(1) << 20)
+#define MEDIUM_SHARE 40 /* of 1000 values */
 #define MEDIUM_MAX (UINT64_C(24) << 10)
 #define APPENDED_MAX 256
 #define BLOCKS_MAX 8
@@ -35,7 +35,7 @@ struct own {
 };
 
 struct writes {
-	char buffer[LARGE_MAX];
+	char *buffer; /* for a value */
 	struct own keys[];
 };
 
@@ -45,6 +45,9 @@ struct writes *writes_create(const struct hand *hand)
 	struct writes *writes = calloc(1, sizeof *writes + keys * sizeof writes->keys[0]);
 
 	expect(writes != NULL);
+	writes->buffer = malloc(hand->board->settings.large_max > MEDIUM_MAX ? hand->board->settings.large_max
+	                                                                     : MEDIUM_MAX);
+	expect(writes->buffer != NULL);
 	for (uint32_t key = 0; key < keys; key++) {
 		struct record *record = board_record(hand->board, hand->number, key);
 		uint64_t done = load_relaxed(&record->done);
@@ -58,6 +61,12 @@ struct writes *writes_create(const struct hand *hand)
 		writes->keys[key].certain = true;
 	}
 	return writes;
+}
+
+void writes_destroy(struct writes *writes)
+{
+	free(writes->buffer);
+	free(writes);
 }
 
 /* ---- own keys ------------------------------------------------------------------------------------------------------ */
@@ -86,9 +95,9 @@ static uint32_t choose_size(struct hand *hand)
 	uint32_t kind = random_below(&hand->random, 1000);
 	uint64_t most = settings->value_max;
 
-	if (!settings->small_values && kind < 2)
-		most = LARGE_MAX;
-	else if (!settings->small_values && kind < 40)
+	if (settings->large_max && kind < settings->large_share)
+		most = settings->large_max;
+	else if (settings->large_max && kind < settings->large_share + MEDIUM_SHARE)
 		most = MEDIUM_MAX;
 	return (uint32_t)(VALUE_SIZE_MIN + random_below(&hand->random, (uint32_t)(most - VALUE_SIZE_MIN)));
 }

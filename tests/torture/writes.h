@@ -7,6 +7,7 @@
 
 /* Takes over the keys of the hand's actor, in the state in which its last owner left them. */
 struct writes *writes_create(const struct hand *hand);
+void writes_destroy(struct writes *writes);
 
 /* One write of a random kind. */
 void writes_step(struct hand *hand);
