@@ -281,12 +281,12 @@ sanitizer_options := ASAN_OPTIONS=handle_segv=0:handle_sigbus=0 \
                      TSAN_OPTIONS=handle_segv=0:handle_sigbus=0:halt_on_error=1:die_after_fork=0
 
 test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDER_DEMO=$(CURDIR)/$(DEMO) \
-                   LARDER_LINEAR=$(CURDIR)/$(LINEAR) LARDER_LIB=$(CURDIR)/$(BUILD)/lib CC='$(CC)' CXX='$(CXX)' \
+                   LARDER_LINEAR=$(CURDIR)/$(LINEAR) LARDER_TORTURE=$(CURDIR)/$(TORTURE) LARDER_LIB=$(CURDIR)/$(BUILD)/lib CC='$(CC)' CXX='$(CXX)' \
                    $(if $(SAN),CK_TIMEOUT_MULTIPLIER=10 $(sanitizer_options))
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
 run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: check check-unit check-programs stress torture lint format model bench demo
+.PHONY: check check-unit check-programs stress torture rcutorture lint format model bench demo
 check: deps tests ## Install what is missing, build, and run every lint and test
 	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
@@ -298,6 +298,8 @@ stress: tests ## Look for violations of linearizability for a minute or so (ROUN
 	@$(test_environment) $(LINEAR_TEST) $(or $(ROUNDS),20) 2000000
 torture: $(TORTURE) $(LARDERD) ## Kill and stop clients and keeper at random for a while (DURATION=60 SEED=1 TORTURE_OPTIONS=)
 	@$(test_environment) $(TORTURE) --duration $(or $(DURATION),60) --seed $(or $(SEED),1) $(TORTURE_OPTIONS)
+rcutorture: $(TORTURE) ## Torture grace periods, whole and with parts left out (DURATION=20 SEED=1)
+	@$(test_environment) tests/torture/test_grace.sh $(or $(DURATION),20) $(or $(SEED),1)
 # The rules for the fuzzers hold in their own flavour only.
 .PHONY: fuzz fuzz-seeds
 ifeq ($(SAN),fuzz)

@@ -18,6 +18,7 @@
 #include "tests/support/workers.h"
 #include "tests/torture/aftermath.h"
 #include "tests/torture/forensic.h"
+#include "tests/torture/grace.h"
 #include "tests/torture/judge.h"
 #include "tests/torture/steward.h"
 #include "tests/torture/storm.h"
@@ -31,8 +32,9 @@ static int usage(const char *program)
 	        "  --evict             a small arena, in which memory is reused all the time\n"
 	        "  --grow              many keys, for which the index must grow\n"
 	        "  --access read-only  larderd writes for the clients\n"
-	        "Starts larderd ($LARDERD).\n",
-	        program);
+	        "Starts larderd ($LARDERD).\n"
+	        "       %s grace --help\n",
+	        program, program);
 	return 2;
 }
 
@@ -147,6 +149,8 @@ int main(int argc, char **argv)
 	struct board *board;
 	struct server server;
 
+	if (argc > 1 && strcmp(argv[1], "grace") == 0)
+		return grace_main(argc - 1, argv + 1);
 	if (!parse(argc, argv, &settings))
 		return usage(argv[0]);
 	board = board_create(&settings);

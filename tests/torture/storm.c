@@ -18,7 +18,7 @@
 #define EVENT_US_MEAN 5000 /* between two events */
 #define KEEPER_SHARE 18    /* of 1000 events: the keeper is killed; else: */
 #define STOP_SHARE 350     /* a client is stopped; else: one is killed */
-#define STOP_STALLS_MAX 8  /* longest stop, in stall_ms */
+#define STOP_STALLS_MAX 12 /* longest stop, in stall_ms */
 #define WATCH_MS 50
 #define ORDER_AGAIN_MS 100 /* an inherited client that was ordered has not come: its parent was killed */
 #define END_MS 20000       /* for the clients to end when the storm is over */
