@@ -53,12 +53,16 @@
 enum core_time {
 	TIME_GET,
 	TIME_FLOOR,
+	TIME_MINIMAL,
 	TIME_FLOOR_OTHER,
 	TIME_GET_CHAINED,
 	TIME_FLOOR_CHAINED,
+	TIME_MINIMAL_CHAINED,
 	TIME_VIEW,
 	TIME_FLOOR_TOUCH,
+	TIME_MINIMAL_TOUCH,
 	TIME_MGET,
+	TIME_FLOOR_MGET,
 	TIME_MISS,
 	TIME_SET,
 	TIME_SET_NEW,
@@ -72,14 +76,19 @@ enum core_time {
 static const struct {
 	const char *name, *meaning;
 } time_names[TIMES] = {
-	[TIME_GET] = { "get_stream_ns", "get that copies the value out; lookups may overlap" },
-	[TIME_FLOOR] = { "floor_stream_ns", "its floor: hash, two dependent loads, compare, copy; on the arena's page size" },
-	[TIME_FLOOR_OTHER] = { "floor_stream_other_ns", "the same floor on the other page size" },
-	[TIME_GET_CHAINED] = { "get_ns", "get that copies the value out, each key out of the value before: latency" },
-	[TIME_FLOOR_CHAINED] = { "floor_ns", "its floor: hash, two dependent loads, compare, copy" },
-	[TIME_VIEW] = { "view_stream_ns", "view, read a word, release; lookups may overlap" },
-	[TIME_FLOOR_TOUCH] = { "floor_touch_stream_ns", "its floor: reads a word instead of copying" },
+	[TIME_GET] = { "get_ns", "get that copies the value out, independent keys" },
+	[TIME_FLOOR] = { "floor_ns",
+	                 "the plain walk: XXH3, two dependent loads, compare, copy, as a library function" },
+	[TIME_MINIMAL] = { "minimal_floor_ns", "the same loads in a loop of constant sizes that is told the slot" },
+	[TIME_FLOOR_OTHER] = { "floor_other_ns", "the plain walk on the other page size" },
+	[TIME_GET_CHAINED] = { "get_chained_ns", "get, each key out of the value before: latency" },
+	[TIME_FLOOR_CHAINED] = { "floor_chained_ns", "the plain walk, chained" },
+	[TIME_MINIMAL_CHAINED] = { "minimal_floor_chained_ns", "the minimal floor, chained" },
+	[TIME_VIEW] = { "view_ns", "view, read a word, release; independent keys" },
+	[TIME_FLOOR_TOUCH] = { "floor_touch_ns", "the plain walk that reads a word instead of copying" },
+	[TIME_MINIMAL_TOUCH] = { "minimal_floor_touch_ns", "the minimal floor that reads a word instead of copying" },
 	[TIME_MGET] = { "mget32_ns_per_key", "mget of 32 keys, for one key" },
+	[TIME_FLOOR_MGET] = { "floor_mget32_ns_per_key", "the plain walk of 32 keys, prefetching, for one key" },
 	[TIME_MISS] = { "miss_ns", "get of a key that is not there" },
 	[TIME_SET] = { "set_ns", "set of a key that is there" },
 	[TIME_SET_NEW] = { "set_new_ns", "set of a key that is not there" },
@@ -240,18 +249,21 @@ static int measure_reads(struct core *core, larder *cache)
 		         core->page_bytes);
 
 	plan_add(&plan, TIME_GET, driver_larder_get, &uniform, READS, sum);
-	if (have_floor)
-		plan_add(&plan, TIME_FLOOR, driver_floor_get, &floor, READS, sum);
 	plan_add(&plan, TIME_VIEW, driver_larder_view, &uniform, READS, sum);
-	if (have_floor)
-		plan_add(&plan, TIME_FLOOR_TOUCH, driver_floor_touch, &floor, READS, sum);
 	plan_add(&plan, TIME_GET_CHAINED, driver_larder_get_chained, &chained, READS, chain_sum);
-	if (have_floor)
-		plan_add(&plan, TIME_FLOOR_CHAINED, driver_floor_get_chained, &floor, READS, chain_sum);
 	plan_add(&plan, TIME_MGET, driver_larder_mget, &uniform, READS, sum);
+	plan_add(&plan, TIME_MISS, driver_larder_miss, &absent, READS, WITH_WARM(READS));
+	if (have_floor) {
+		plan_add(&plan, TIME_FLOOR, driver_floor_get, &floor, READS, sum);
+		plan_add(&plan, TIME_FLOOR_TOUCH, driver_floor_touch, &floor, READS, sum);
+		plan_add(&plan, TIME_FLOOR_CHAINED, driver_floor_get_chained, &floor, READS, chain_sum);
+		plan_add(&plan, TIME_FLOOR_MGET, driver_floor_mget, &floor, READS, sum);
+		plan_add(&plan, TIME_MINIMAL, driver_floor_minimal_get, &floor, READS, sum);
+		plan_add(&plan, TIME_MINIMAL_TOUCH, driver_floor_minimal_touch, &floor, READS, sum);
+		plan_add(&plan, TIME_MINIMAL_CHAINED, driver_floor_minimal_get_chained, &floor, READS, chain_sum);
+	}
 	if (have_other)
 		plan_add(&plan, TIME_FLOOR_OTHER, driver_floor_get, &other, READS, sum);
-	plan_add(&plan, TIME_MISS, driver_larder_miss, &absent, READS, WITH_WARM(READS));
 	result = plan_run(&plan, core);
 
 	if (have_other)
@@ -452,15 +464,21 @@ static void print(const struct core *core)
 	char cpu_model[96];
 
 	report_text(&report, "benchmark", "core", "of one process, one thread");
-	report_ratio(&report, "get_vs_floor", ratio(core, TIME_GET_CHAINED, TIME_FLOOR_CHAINED), "get_ns / floor_ns");
+	report_ratio(&report, "get_vs_floor", ratio(core, TIME_GET, TIME_FLOOR), "get_ns / floor_ns");
 	report_ratio(&report, "view_1m_vs_100b", ratio(core, TIME_VIEW_LARGE, TIME_VIEW_SMALL),
 	             "view_1m_ns / view_100b_ns");
 	report_ratio(&report, "overhead_bytes_per_entry", overhead(stat),
 	             "memory beyond key and value, index included");
-	report_ratio(&report, "get_stream_vs_floor", ratio(core, TIME_GET, TIME_FLOOR),
-	             "get_stream_ns / floor_stream_ns");
-	report_ratio(&report, "view_stream_vs_floor", ratio(core, TIME_VIEW, TIME_FLOOR_TOUCH),
-	             "view_stream_ns / floor_touch_stream_ns");
+	report_ratio(&report, "view_vs_floor", ratio(core, TIME_VIEW, TIME_FLOOR_TOUCH), "view_ns / floor_touch_ns");
+	report_ratio(&report, "mget32_vs_floor", ratio(core, TIME_MGET, TIME_FLOOR_MGET),
+	             "mget32_ns_per_key / floor_mget32_ns_per_key");
+	report_ratio(&report, "get_chained_vs_floor", ratio(core, TIME_GET_CHAINED, TIME_FLOOR_CHAINED),
+	             "get_chained_ns / floor_chained_ns");
+	report_ratio(&report, "get_vs_minimal_floor", ratio(core, TIME_GET, TIME_MINIMAL), "get_ns / minimal_floor_ns");
+	report_ratio(&report, "view_vs_minimal_floor", ratio(core, TIME_VIEW, TIME_MINIMAL_TOUCH),
+	             "view_ns / minimal_floor_touch_ns");
+	report_ratio(&report, "get_chained_vs_minimal_floor", ratio(core, TIME_GET_CHAINED, TIME_MINIMAL_CHAINED),
+	             "get_chained_ns / minimal_floor_chained_ns");
 	report_ratio(&report, "overhead_bytes_with_ttl", overhead(&core->stat_ttl), "the same for entries that expire");
 	for (int i = 0; i < TIMES; i++)
 		report_time(&report, time_names[i].name, core->times[i].median > 0 ? &core->times[i] : NULL,

@@ -23,13 +23,13 @@ static const struct subcommand {
 	{ "core", bench_core, false, "what one process's operations cost, beside the least they can cost",
 	  "Starts a larderd of its own with an arena of 512 MiB and stores 1000000 entries with keys of 20 bytes\n"
 	  "and values of 100. Headlines:\n"
-	  "  get_vs_floor              get_ns / floor_ns: the latency of a lookup against the least it can be: hash,\n"
-	  "                            two dependent loads, compare, copy, in memory of the arena's page size.\n"
-	  "                            Each key comes out of the value before, so that no two lookups overlap\n"
+	  "  get_vs_floor              get_ns / floor_ns: a lookup against the plain walk: a hash table with neither\n"
+	  "                            sharing nor change nor expiry that does XXH3, two dependent loads, compare and\n"
+	  "                            copy, in memory of the arena's page size; independent keys\n"
 	  "  view_1m_vs_100b           a view of a value of 1 MiB against one of 100 bytes, 64 keys each\n"
 	  "  overhead_bytes_per_entry  memory in use beyond keys and values, for each entry\n"
-	  "get_stream_ns and floor_stream_ns are the same with independent keys: the processor overlaps successive\n"
-	  "lookups as far as it can, and the fewer instructions a lookup has the more of them. Not a headline.\n" },
+	  "The chained variants take each key out of the value before, so that no two lookups overlap. The minimal\n"
+	  "floor is a loop of constant sizes that is told the slot. bench/README.md explains each number.\n" },
 	{ "instructions", bench_instructions, true, "run one operation over and over, for callgrind",
 	  "OPERATION is get, view, set or mget32. Prints nothing: bench/instructions.sh runs this under callgrind\n"
 	  "and makes the table.\n" },
