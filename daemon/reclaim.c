@@ -45,7 +45,7 @@ struct work {
 
 struct client {
 	struct control *control;
-	uint64_t gets, hits, sets, deletes; /* of its counters, what was added to the arena's */
+	uint64_t hits, misses, sets, deletes; /* of its counters, what was added to the arena's */
 };
 
 struct reclaim {
@@ -60,11 +60,10 @@ struct reclaim {
 
 /* ---- clients ------------------------------------------------------------------------------------------------------- */
 
-static void add_counter(atomic_u64 *total, uint64_t *added, uint64_t now)
+/* A client may write anything into its counters; they are only numbers. */
+static void add_counter(atomic_u64 *total, uint64_t added)
 {
-	/* A client may write anything into its counters; they are only numbers. */
-	store_relaxed(total, load_relaxed(total) + (now - *added));
-	*added = now;
+	store_relaxed(total, load_relaxed(total) + added);
 }
 
 /* The counters of all threads of a client. */
@@ -75,8 +74,8 @@ static struct client sum_counters(struct control *control)
 	struct client sum = { .control = control };
 
 	for (uint64_t i = 0; i < high && i < THREADS_MAX; i++) {
-		sum.gets += load_relaxed(&page->threads[i].gets);
 		sum.hits += load_relaxed(&page->threads[i].hits);
+		sum.misses += load_relaxed(&page->threads[i].misses);
 		sum.sets += load_relaxed(&page->threads[i].sets);
 		sum.deletes += load_relaxed(&page->threads[i].deletes);
 	}
@@ -88,10 +87,11 @@ static void add_counters(struct reclaim *reclaim, struct client *client)
 	struct arena_header *header = reclaim->arena->header;
 	struct client now = sum_counters(client->control);
 
-	add_counter(&header->gets, &client->gets, now.gets);
-	add_counter(&header->hits, &client->hits, now.hits);
-	add_counter(&header->sets, &client->sets, now.sets);
-	add_counter(&header->deletes, &client->deletes, now.deletes);
+	add_counter(&header->gets, now.hits - client->hits + now.misses - client->misses);
+	add_counter(&header->hits, now.hits - client->hits);
+	add_counter(&header->sets, now.sets - client->sets);
+	add_counter(&header->deletes, now.deletes - client->deletes);
+	*client = now;
 }
 
 static void update_statistics(struct reclaim *reclaim)

@@ -166,6 +166,7 @@ static void adopt_geometry(struct arena *arena, const struct arena_header *heade
 	arena->segment_count = (uint32_t)header->segment_count;
 	arena->system_segments = (uint32_t)header->system_segments;
 	arena->directory_bits = (uint32_t)header->directory_bits;
+	arena->directory_shift = 64 - arena->directory_bits;
 	arena->chunks = (uint32_t)(header->segment_bytes / CHUNK_BYTES);
 	arena->overflows = buckets / 8;
 	arena->homes = buckets - arena->overflows;

@@ -25,9 +25,10 @@ struct arena {
 	uint32_t segment_count;
 	uint32_t system_segments;
 	uint32_t directory_bits;
-	uint32_t chunks;    /* in a segment */
-	uint32_t homes;     /* home buckets in an index segment; the rest of its buckets are for overflow */
-	uint32_t overflows; /* overflow buckets in an index segment */
+	uint32_t directory_shift; /* 64 - directory_bits */
+	uint32_t chunks;          /* in a segment */
+	uint32_t homes;           /* home buckets in an index segment; the rest of its buckets are for overflow */
+	uint32_t overflows;       /* overflow buckets in an index segment */
 	uint64_t clock_offset_ns;
 	uint64_t id;
 	bool writable;

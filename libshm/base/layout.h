@@ -190,7 +190,7 @@ struct bucket {
 struct thread_line {
 	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* 0: outside; else the epoch in which it entered, or EPOCH_REVOKED */
 	atomic_u64 write_pin;                    /* segment + 1 into which it writes at the moment; 0: none */
-	atomic_u64 gets, hits, sets, deletes;    /* counters */
+	atomic_u64 hits, misses, sets, deletes;  /* counters */
 };
 #define EPOCH_REVOKED UINT64_MAX
 
@@ -245,7 +245,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct object, version),
 		offsetof(struct bucket, slots),
 		offsetof(struct thread_line, write_pin),
-		offsetof(struct thread_line, gets),
+		offsetof(struct thread_line, misses),
 		offsetof(struct control_page, threads),
 		sizeof(struct control_page),
 	};

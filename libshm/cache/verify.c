@@ -149,7 +149,7 @@ static const char *object_fault(const struct arena *arena, const struct index_ch
 	if ((offset + ret_object->size - 1) >> arena->segment_shift != segment)
 		return "it goes beyond its segment";
 	hash = hash_key(arena->secret, ret_object->key, ret_object->key_size);
-	if ((word & SLOT_MATCH_MASK) != slot_match(hash))
+	if (!slot_matches(word, hash))
 		return "the tag is not that of its key";
 	if (hash_home(hash, arena->homes) != chain->home)
 		return "its key belongs to another bucket";

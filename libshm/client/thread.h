@@ -25,9 +25,15 @@ extern __thread struct thread_recent {
 /* The way of a thread's first call, of a child's first call, and of a thread that changes between handles. */
 struct thread_entry thread_enter_slow(struct larder *cache);
 
+/* Whether thread_recent.thread is the one for this handle. */
+static inline bool thread_is_known(struct larder *cache)
+{
+	return thread_recent.token == load_relaxed(&cache->process->token);
+}
+
 static inline struct thread_entry thread_enter(struct larder *cache)
 {
-	if (__builtin_expect(thread_recent.token == load_relaxed(&cache->process->token), 1))
+	if (__builtin_expect(thread_is_known(cache), 1))
 		return (struct thread_entry){ .thread = thread_recent.thread, .result = 0 };
 	return thread_enter_slow(cache);
 }

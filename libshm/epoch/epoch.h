@@ -32,12 +32,13 @@ struct epoch_reader {
 	bool fenced;
 };
 
-static inline __attribute__((always_inline)) void epoch_enter(struct epoch_reader *reader)
+/* Return: the epoch, as it is in reader->entered too. */
+static inline __attribute__((always_inline)) uint64_t epoch_enter(struct epoch_reader *reader)
 {
 	uint64_t epoch = load_acquire(reader->epoch); /* A3 <- R3 */
 
 	reader->entered = epoch;
-	if (reader->fenced) {
+	if (__builtin_expect(reader->fenced, 0)) {
 		/* R4 -> A4: else the keeper could miss this section while the section still sees what it unlinked. */
 		(void)exchange_acq_rel(&reader->line->epoch, epoch);
 	} else {
@@ -45,6 +46,7 @@ static inline __attribute__((always_inline)) void epoch_enter(struct epoch_reade
 		compiler_barrier(); /* R4 -> A4 by the keeper's membarrier */
 	}
 	failpoint("epoch.entered");
+	return epoch;
 }
 
 /*
@@ -57,15 +59,23 @@ static inline bool epoch_valid(const struct epoch_reader *reader)
 	return load_relaxed(&reader->line->epoch) == reader->entered;
 }
 
+/* Leaves the section that was entered in this epoch, for who keeps both in registers. Return: as epoch_valid. */
+static inline __attribute__((always_inline)) bool epoch_leave(struct thread_line *line, uint64_t entered)
+{
+	bool valid;
+
+	fence_acquire(); /* as in epoch_valid: A14 <- R14 */
+	valid = load_relaxed(&line->epoch) == entered;
+	failpoint("epoch.leaving");
+	/* R5 -> A5: the keeper reuses memory only after this section's loads are done. */
+	store_release(&line->epoch, 0);
+	return valid;
+}
+
 /* Leaves the section. Return: as epoch_valid. */
 static inline bool epoch_exit(struct epoch_reader *reader)
 {
-	bool valid = epoch_valid(reader);
-
-	failpoint("epoch.leaving");
-	/* R5 -> A5: the keeper reuses memory only after this section's loads are done. */
-	store_release(&reader->line->epoch, 0);
-	return valid;
+	return epoch_leave(reader->line, reader->entered);
 }
 
 /*

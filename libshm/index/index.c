@@ -71,6 +71,33 @@ static uint64_t empty_pack(uint64_t sequence, uint64_t removed_word)
 	return sequence << SLOT_SEQUENCE_SHIFT | (removed_word & SLOT_OFFSET_MASK);
 }
 
+/* ---- reading --------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A full bucket's last object moves only forward, into the overflow bucket that replaces it, and the last slot is read last; so a
+ * key that is there throughout is never missed.
+ */
+uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key, size_t key_size)
+{
+	struct object_view object;
+	uint32_t segment;
+	struct bucket *bucket = index_home(arena, hash, &segment);
+
+	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
+		uint64_t word = 0;
+
+		for (int i = 0; i < BUCKET_SLOTS; i++) {
+			word = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
+			if (slot_matches(word, hash) && index_compare(arena, word, key, key_size, &object))
+				return word;
+		}
+		if (!slot_is_link(word))
+			return 0;
+		bucket = index_linked(arena, segment, word);
+	}
+	return 0;
+}
+
 /* ---- chains -------------------------------------------------------------------------------------------------------- */
 
 bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home, struct index_chain *ret_chain)
@@ -175,7 +202,6 @@ static bool holds_buckets(const struct arena *arena, uint32_t segment)
 bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
                 struct index_chain *ret_chain)
 {
-	uint64_t match = slot_match(hash);
 	uint32_t segment;
 
 	ret_chain->hash = hash;
@@ -199,8 +225,7 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 	for (uint32_t position = 0; position < chain_slots(ret_chain); position++) {
 		uint64_t word = ret_chain->words[position];
 
-		if ((word & SLOT_MATCH_MASK) == match &&
-		    index_compare(arena, word, key, key_size, &ret_chain->object)) {
+		if (slot_matches(word, hash) && index_compare(arena, word, key, key_size, &ret_chain->object)) {
 			ret_chain->found = (int32_t)position;
 			break;
 		}

@@ -19,22 +19,27 @@
 
 /* ---- slot words -------------------------------------------------------------------------------------------------- */
 
-#define SLOT_MATCH_MASK (SLOT_OBJECT | SLOT_TAG_MASK << SLOT_TAG_SHIFT)
-
 static inline uint64_t slot_pack(uint64_t hash, uint32_t generation, uint64_t offset)
 {
 	return SLOT_OBJECT | hash_tag(hash) << SLOT_TAG_SHIFT |
 	       (generation & SLOT_GENERATION_MASK) << SLOT_GENERATION_SHIFT | offset / OBJECT_UNIT;
 }
 
-static inline uint64_t slot_match(uint64_t hash)
+/* What stands above everything else in the word of an object with a key of this hash: 1, and the tag. */
+static inline uint32_t slot_mark(uint64_t hash)
 {
-	return SLOT_OBJECT | hash_tag(hash) << SLOT_TAG_SHIFT;
+	return (uint32_t)(SLOT_OBJECT >> SLOT_TAG_SHIFT | hash_tag(hash));
+}
+
+static inline bool slot_matches(uint64_t word, uint64_t hash)
+{
+	return word >> SLOT_TAG_SHIFT == slot_mark(hash);
 }
 
 static inline uint64_t slot_offset(uint64_t word)
 {
-	return (word & SLOT_OFFSET_MASK) * OBJECT_UNIT;
+	_Static_assert(SLOT_OFFSET_MASK == UINT64_MAX >> 28 && OBJECT_UNIT == 8, "two shifts need no constant");
+	return word << 28 >> 25;
 }
 
 static inline uint32_t slot_generation(uint64_t word)
@@ -94,7 +99,25 @@ static inline uint32_t index_child(const struct arena *arena, uint32_t segment, 
 static inline uint32_t index_segment(const struct arena *arena, uint64_t hash)
 {
 	/* A11 <- R11 */
-	return load_acquire(&arena->directory[hash_directory(hash, arena->directory_bits)]);
+	return load_acquire(&arena->directory[hash >> arena->directory_shift]);
+}
+
+/* The home bucket of a hash, past any finished split; NULL in a scribbled arena. Wait-free: bounded by the depth. */
+static inline struct bucket *index_home(const struct arena *arena, uint64_t hash, uint32_t *ret_segment)
+{
+	uint32_t home = hash_home(hash, arena->homes);
+	uint32_t segment = index_segment(arena, hash);
+
+	for (uint32_t steps = 0; segment < arena->segment_count && steps <= DIRECTORY_BITS_MAX; steps++) {
+		struct bucket *bucket = &index_buckets(arena, segment)[home];
+
+		if (!(load_acquire(&bucket->control) & CONTROL_MOVED)) { /* A18 <- R18 */
+			*ret_segment = segment;
+			return bucket;
+		}
+		segment = index_child(arena, segment, hash);
+	}
+	return NULL;
 }
 
 /* ---- lookup ------------------------------------------------------------------------------------------------------ */
@@ -104,96 +127,92 @@ static inline __attribute__((always_inline)) bool index_compare(const struct are
                                                                 const void *key, size_t key_size,
                                                                 struct object_view *ret_view)
 {
-	return object_parse(arena, slot_offset(word), ret_view) && object_has_key(ret_view, key, key_size);
-}
-
-/* The home bucket of a hash, past any finished split; NULL in a scribbled arena. Wait-free: bounded by the depth. */
-static inline __attribute__((always_inline)) struct bucket *index_home(const struct arena *arena, uint64_t hash,
-                                                                       uint32_t *ret_segment)
-{
-	uint32_t home = hash_home(hash, arena->homes);
-	uint32_t segment = index_segment(arena, hash);
-
-	for (uint32_t steps = 0; segment < arena->segment_count && steps <= DIRECTORY_BITS_MAX; steps++) {
-		struct bucket *bucket = &index_buckets(arena, segment)[home];
-
-		if (__builtin_expect(!(load_acquire(&bucket->control) & CONTROL_MOVED), 1)) { /* A18 <- R18 */
-			*ret_segment = segment;
-			return bucket;
-		}
-		segment = index_child(arena, segment, hash);
-	}
-	return NULL;
+	return object_find(arena, slot_offset(word), key, key_size, ret_view);
 }
 
 /*
- * Reads the slots of a bucket and returns a bit for each whose tag matches. Without a branch: which slot a key is in
- * cannot be predicted, and a wrong guess would be found out only when the bucket's line has come from memory, which would
- * keep the processor from overlapping one lookup with the next.
+ * The slots of a bucket whose tag matches, as bits, 1 << 1 for slot 0. Without a branch: which slot a key is in cannot be
+ * predicted, and a wrong guess would be found out only when the bucket's line has come from memory, which would keep the
+ * processor from overlapping one lookup with the next. It is a hint: whoever acts on a bit reads the slot's word.
  *
- * With SSE2, which every x86-64 has, the upper halves of all eight words are compared at once. The order in which the slots
- * of one bucket are read does not matter to index_lookup, only that links are followed afterwards, and each 8-byte
- * word is read whole; x86 does not reorder loads with other loads.
+ * With SSE2, which every x86-64 has, the upper halves of all eight words are compared at once.
  */
-static inline __attribute__((always_inline)) uint32_t bucket_match(const struct bucket *bucket, uint64_t match,
-                                                                   uint64_t words[BUCKET_SLOTS + 1])
+static inline __attribute__((always_inline)) uint32_t bucket_match(const struct bucket *bucket, uint64_t hash)
 {
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
-	const __m128i mask = _mm_set1_epi32((int)(SLOT_MATCH_MASK >> 32));
-	const __m128i tag = _mm_set1_epi32((int)(match >> 32));
-	/* volatile: each word is loaded once, and not before the bucket was found. */
-	const volatile __m128i *line = (const volatile __m128i *)(const void *)bucket;
-	__m128i a, b, c, d, low, high;
+	const __m128i *line = (const __m128i *)(const void *)bucket;
+	const __m128i tag = _mm_set1_epi16((short)slot_mark(hash));
+	enum { ODD = _MM_SHUFFLE(3, 1, 3, 1) };
+	__m128i low, high;
 
-	compiler_barrier();
-	a = line[0]; /* A1 <- R1; A19 <- R19 */
-	b = line[1];
-	c = line[2];
-	d = line[3];
-	compiler_barrier();
-	_mm_storeu_si128((__m128i *)(void *)words, a);
-	_mm_storeu_si128((__m128i *)(void *)(words + 2), b);
-	_mm_storeu_si128((__m128i *)(void *)(words + 4), c);
-	_mm_storeu_si128((__m128i *)(void *)(words + 6), d);
-	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b), 0xdd));
-	high = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(c), _mm_castsi128_ps(d), 0xdd));
-	low = _mm_cmpeq_epi32(_mm_and_si128(low, mask), tag);
-	high = _mm_cmpeq_epi32(_mm_and_si128(high, mask), tag);
-	/* A bit for each word; the control word's is not one of a slot. */
-	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128())) & 0xfeu;
+	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(line[0]), _mm_castsi128_ps(line[1]), ODD));
+	high = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(line[2]), _mm_castsi128_ps(line[3]), ODD));
+	low = _mm_srli_epi32(low, SLOT_TAG_SHIFT - 32);
+	high = _mm_srli_epi32(high, SLOT_TAG_SHIFT - 32);
+	low = _mm_cmpeq_epi16(_mm_packs_epi32(low, high), tag);
+	/* The lowest bit is the control word's, and the upper half repeats the lower. */
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, low)) & 0xfe;
 #else
 	uint32_t matches = 0;
 
-	for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
-		words[i + 1] = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
-		matches |= (uint32_t)((words[i + 1] & SLOT_MATCH_MASK) == match) << (i + 1);
-	}
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+		matches |= (uint32_t)slot_matches(load_relaxed(&bucket->slots[i]), hash) << (i + 1);
 	return matches;
 #endif
 }
 
 /*
- * Finds a key. Wait-free: looks at no more than CHAIN_SLOTS slots, and writes nothing. A full bucket's last object moves
- * only forward, into the overflow bucket that replaces it, so a key that is there throughout is never missed.
+ * Finds a key wherever it may be: the word of its slot, or 0. Wait-free: looks at no more than CHAIN_SLOTS slots, and
+ * writes nothing.
  */
-static inline __attribute__((always_inline)) bool index_lookup(const struct arena *arena, uint64_t hash,
-                                                               const void *key, size_t key_size,
-                                                               struct object_view *ret_view)
-{
-	uint64_t match = slot_match(hash);
-	uint64_t words[BUCKET_SLOTS + 1]; /* of the bucket, the control word first */
-	uint32_t segment;
-	struct bucket *bucket = index_home(arena, hash, &segment);
+uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key, size_t key_size);
 
-	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
-		for (uint32_t matches = bucket_match(bucket, match, words); matches; matches &= matches - 1)
-			if (index_compare(arena, words[__builtin_ctz(matches)], key, key_size, ret_view))
-				return true;
-		if (!slot_is_link(words[BUCKET_SLOTS]))
-			return false;
-		bucket = index_linked(arena, segment, words[BUCKET_SLOTS]);
+/*
+ * The word of the slot where a key probably is; 0: the key is not there; SLOT_LINK: index_search may know. Nearly always a key is
+ * in its home bucket and in the only slot there that has its tag, or there is none such and no overflow bucket.
+ */
+static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
+{
+	uint32_t segment = index_segment(arena, hash), matches;
+	struct bucket *bucket;
+	uint64_t word;
+
+	if (__builtin_expect(segment >= arena->segment_count, 0))
+		return SLOT_LINK;
+	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
+	if (__builtin_expect((load_acquire(&bucket->control) & CONTROL_MOVED) != 0, 0)) /* A18 <- R18 */
+		return SLOT_LINK;
+	matches = bucket_match(bucket, hash);
+	if (__builtin_expect(matches == 0, 0)) {
+		word = load_acquire(&bucket->slots[BUCKET_SLOTS - 1]); /* A19 <- R19 */
+		return slot_is_link(word) ? SLOT_LINK : 0;
 	}
-	return false;
+	/*
+	 * Meanwhile the slot may have got another object, and so even one with another tag: then the key was not in it all the time,
+	 * and comparing it shows that.
+	 */
+	word = load_acquire(&((atomic_u64 *)(void *)bucket)[(uint32_t)__builtin_ctz(matches)]); /* A1 <- R1 */
+	return __builtin_expect(slot_is_object(word), 1) ? word : SLOT_LINK;
+}
+
+/* Finds a key, beginning with what index_guess said in the same section, and looks at its object. */
+static inline __attribute__((always_inline)) bool index_confirm(const struct arena *arena, uint64_t guess,
+                                                                uint64_t hash, const void *key, size_t key_size,
+                                                                struct object_view *ret_view)
+{
+	if (guess == 0)
+		return false;
+	if (slot_is_object(guess) && __builtin_expect(index_compare(arena, guess, key, key_size, ret_view), 1))
+		return true;
+	guess = index_search(arena, hash, key, key_size);
+	return guess != 0 && index_compare(arena, guess, key, key_size, ret_view);
+}
+
+/* Finds a key. Wait-free, as index_search is. */
+static inline bool index_lookup(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
+                                struct object_view *ret_view)
+{
+	return index_confirm(arena, index_guess(arena, hash), hash, key, key_size, ret_view);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */

@@ -12,6 +12,10 @@
 
 #include <string.h>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "arena/segment.h"
 
 /* One object, looked at once: nothing here is read from shared memory again, and all of it lies inside the arena. */
@@ -59,73 +63,109 @@ static inline uint64_t object_size(uint32_t flags, uint32_t key_size, uint32_t v
 	return align_up(align_up(key_end, object_value_alignment(value_size)) + value_size, OBJECT_UNIT);
 }
 
-/*
- * Looks at the object at a byte offset. False: there is none, or it does not fit in the arena. Inlined always: it is in
- * the middle of every lookup, and most of the view then never comes to memory.
- */
-static inline __attribute__((always_inline)) bool object_parse(const struct arena *arena, uint64_t offset,
-                                                               struct object_view *ret_view)
+/* All that follows from the head of an object at a byte offset. False: it does not fit in the arena. */
+static inline __attribute__((always_inline)) bool object_unfold(const struct arena *arena, uint64_t offset,
+                                                                uint64_t head, uint32_t key_size,
+                                                                struct object_view *ret_view)
 {
 	unsigned char *start = arena->base + offset;
-	uint64_t head, key_start;
+	uint32_t flags = (uint32_t)(head >> OBJECT_FLAGS_SHIFT & UINT8_MAX);
+	uint64_t key_start = object_key_start(flags), end;
 
-	if (offset > arena->bytes - sizeof(struct object))
-		return false;
 	ret_view->object = (struct object *)(void *)start;
 	ret_view->offset = offset;
-	head = load_acquire(&ret_view->object->head); /* A10 <- R10 */
-	ret_view->key_size = (uint32_t)(head & UINT16_MAX);
-	ret_view->flags = (uint32_t)(head >> OBJECT_FLAGS_SHIFT & UINT8_MAX);
-	ret_view->value_size = (uint32_t)(head >> OBJECT_VALUE_SIZE_SHIFT);
-	ret_view->version = ret_view->object->version;
-	key_start = object_key_start(ret_view->flags);
-	if (__builtin_expect(ret_view->flags & OBJECT_COUNTER, 0)) {
-		uint64_t words = align_up(offset + key_start + ret_view->key_size, sizeof(struct counter));
+	ret_view->key_size = key_size;
+	ret_view->flags = flags;
+	ret_view->key = start + key_start;
+	if (__builtin_expect(flags & OBJECT_COUNTER, 0)) {
+		uint64_t words = align_up(offset + key_start + key_size, sizeof(struct counter));
 
-		ret_view->size = object_size(ret_view->flags, ret_view->key_size, 0);
+		end = object_size(flags, key_size, 0);
 		ret_view->counter = (struct counter *)(void *)(arena->base + words);
 		ret_view->value = NULL;
 		ret_view->value_size = 0;
 	} else {
-		uint64_t value_start = align_up(key_start + ret_view->key_size,
-		                                object_value_alignment(ret_view->value_size));
+		uint32_t value_size = (uint32_t)(head >> OBJECT_VALUE_SIZE_SHIFT);
+		uint64_t value_start = align_up(key_start + key_size, object_value_alignment(value_size));
 
-		ret_view->size = align_up(value_start + ret_view->value_size, OBJECT_UNIT);
+		end = value_start + value_size;
 		ret_view->counter = NULL;
 		ret_view->value = start + value_start;
+		ret_view->value_size = value_size;
 	}
-	if (ret_view->key_size == 0 || ret_view->size > arena->bytes - offset)
+	if (__builtin_expect(end > arena->bytes - offset, 0)) /* which is a multiple of OBJECT_UNIT */
 		return false;
-	ret_view->key = start + key_start;
+	ret_view->size = align_up(end, OBJECT_UNIT);
+	ret_view->version = ret_view->object->version;
 	ret_view->expires_ms = 0;
-	if (ret_view->flags & OBJECT_EXPIRES)
+	if (flags & OBJECT_EXPIRES)
 		memcpy(&ret_view->expires_ms, start + sizeof(struct object), sizeof ret_view->expires_ms);
 	ret_view->user_flags = 0;
-	if (ret_view->flags & OBJECT_FLAGS)
+	if (flags & OBJECT_FLAGS)
 		memcpy(&ret_view->user_flags, start + key_start - sizeof ret_view->user_flags,
 		       sizeof ret_view->user_flags);
 	return true;
+}
+
+/*
+ * Looks at the object at a byte offset. False: there is none, or it does not fit in the arena. Inlined always, so that what
+ * the caller does not look at is not computed.
+ */
+static inline __attribute__((always_inline)) bool object_parse(const struct arena *arena, uint64_t offset,
+                                                               struct object_view *ret_view)
+{
+	uint64_t head;
+
+	if (offset > arena->bytes - sizeof(struct object))
+		return false;
+	head = load_acquire(&((struct object *)(void *)(arena->base + offset))->head); /* A10 <- R10 */
+	return (uint16_t)head != 0 && object_unfold(arena, offset, head, (uint16_t)head, ret_view);
 }
 
 /* memcmp for the sizes that keys have, inline up to 32 bytes: two loads that overlap, of each side. */
 static inline __attribute__((always_inline)) bool bytes_equal(const void *a, const void *b, size_t size)
 {
 	const unsigned char *x = a, *y = b;
+
+	if (__builtin_expect(size < 16 || size > 32, 0))
+		return memcmp(a, b, size) == 0;
+#ifdef __SSE2__
+	__m128i first = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)x),
+	                               _mm_loadu_si128((const __m128i *)(const void *)y));
+	__m128i last = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(x + size - 16)),
+	                              _mm_loadu_si128((const __m128i *)(const void *)(y + size - 16)));
+
+	return _mm_movemask_epi8(_mm_and_si128(first, last)) == 0xffff;
+#else
 	uint64_t first[2], last[2], other_first[2], other_last[2];
 
-	if (size < 16 || size > 32)
-		return memcmp(a, b, size) == 0;
 	memcpy(first, x, 16);
 	memcpy(other_first, y, 16);
 	memcpy(last, x + size - 16, 16);
 	memcpy(other_last, y + size - 16, 16);
 	return ((first[0] ^ other_first[0]) | (first[1] ^ other_first[1]) | (last[0] ^ other_last[0]) |
 	        (last[1] ^ other_last[1])) == 0;
+#endif
 }
 
-static inline bool object_has_key(const struct object_view *view, const void *key, size_t key_size)
+static inline __attribute__((always_inline)) bool object_has_key(const struct object_view *view, const void *key,
+                                                                 size_t key_size)
 {
 	return view->key_size == key_size && bytes_equal(view->key, key, key_size);
+}
+
+/* As object_parse, of an object with this key. False also: it has another. */
+static inline __attribute__((always_inline)) bool object_find(const struct arena *arena, uint64_t offset,
+                                                              const void *key, size_t key_size,
+                                                              struct object_view *ret_view)
+{
+	uint64_t head;
+
+	if (__builtin_expect(offset > arena->bytes - sizeof(struct object), 0))
+		return false;
+	head = load_acquire(&((struct object *)(void *)(arena->base + offset))->head); /* A10 <- R10 */
+	return (uint16_t)head == key_size && object_unfold(arena, offset, head, (uint32_t)key_size, ret_view) &&
+	       object_has_key(ret_view, key, key_size);
 }
 
 static inline bool object_expired(const struct object_view *view, uint64_t now_ms)

@@ -94,6 +94,20 @@ START_TEST(test_hash_depends_on_secret_length_and_bytes)
 }
 END_TEST
 
+/* Processes with other builds of the library must find each other's keys. */
+START_TEST(test_hash_is_xxh3)
+{
+	uint8_t secret[SECRET_BYTES];
+	unsigned char key[300];
+	struct random random = { 4 };
+
+	make_secret(secret, 5);
+	random_bytes(&random, key, sizeof key);
+	for (size_t size = 1; size <= sizeof key; size++)
+		ck_assert_uint_eq(hash_key(secret, key, size), XXH3_64bits_withSecret(key, size, secret, SECRET_BYTES));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("hash");
@@ -102,5 +116,6 @@ int main(void)
 	tcase_add_test(tests, test_directory_entries_are_in_the_order_of_the_hash);
 	tcase_add_test(tests, test_homes_are_spread_evenly);
 	tcase_add_test(tests, test_hash_depends_on_secret_length_and_bytes);
+	tcase_add_test(tests, test_hash_is_xxh3);
 	return suite_run("hash", tests);
 }

@@ -8,7 +8,9 @@
 
 static uint64_t gets(const struct world *world)
 {
-	return load_relaxed(&world->self.thread.reader.line->gets);
+	const struct thread_line *line = world->self.thread.reader.line;
+
+	return load_relaxed(&line->hits) + load_relaxed(&line->misses);
 }
 
 static uint64_t hits(const struct world *world)
@@ -68,6 +70,55 @@ START_TEST(test_get_into_a_smaller_buffer)
 			for (size_t i = size < 6 ? size : 6; i < 8; i++)
 				ck_assert_int_eq(buffer[i], 'x');
 		}
+	world_stop(&world);
+}
+END_TEST
+
+/* Sizes of keys and values, and lives, choose among several ways of reading. */
+START_TEST(test_every_size_is_read_whole_and_no_more)
+{
+	enum { KEYS_MAX = 40, VALUES_MAX = 300 };
+	static unsigned char value[VALUES_MAX], buffer[VALUES_MAX + 1];
+	struct random random = { 11 };
+	struct world world;
+
+	world_start(&world, 4 * MIB);
+	for (size_t size = 0; size <= VALUES_MAX; size++) {
+		const size_t key_size = 1 + size % KEYS_MAX;
+		struct write_request request = {
+			.operation = WRITE_SET,
+			.key = value, /* any bytes do */
+			.key_size = key_size,
+			.value = value,
+			.value_size = size,
+			.ttl_ms = size % 3 == 0 ? 60000 : 0,
+			.flags = size % 5 == 0 ? 7 : 0,
+		};
+		struct larder_item item = { 0 };
+		struct larder_view view;
+		struct write_result written;
+
+		random_bytes(&random, value, sizeof value);
+		ck_assert_int_eq(cache_write(&world.self.thread, &request, &written), 0);
+		memset(buffer, 0xa5, sizeof buffer);
+		ck_assert_int_eq(cache_get(&world.self.thread, value, key_size, buffer, size + size % 2, &item), 0);
+		ck_assert_mem_eq(buffer, value, size);
+		for (size_t i = size; i < sizeof buffer; i++)
+			ck_assert_uint_eq(buffer[i], 0xa5);
+		ck_assert_uint_eq(item.version, written.version);
+		ck_assert_uint_eq(item.value_size, size);
+		ck_assert_uint_eq(item.flags, request.flags);
+		ck_assert_uint_eq(item.ttl_ms == 0, request.ttl_ms == 0);
+
+		ck_assert_int_eq(cache_view(&world.self.thread, value, key_size, &view), 0);
+		ck_assert_uint_eq(view.size, size);
+		ck_assert_mem_eq(view.data, value, size);
+		ck_assert_uint_eq(view.item.version, written.version);
+		ck_assert_uint_eq(view.item.flags, request.flags);
+		ck_assert_uint_eq(view.item.ttl_ms == 0, request.ttl_ms == 0);
+		cache_release(&world.self.cache, &view);
+	}
+	ck_assert_uint_eq(pins(&world.self.cache), 0);
 	world_stop(&world);
 }
 END_TEST
@@ -478,6 +529,7 @@ int main(void)
 
 	tcase_add_test(tests, test_get_describes_the_value);
 	tcase_add_test(tests, test_get_into_a_smaller_buffer);
+	tcase_add_test(tests, test_every_size_is_read_whole_and_no_more);
 	tcase_add_test(tests, test_miss_touches_nothing);
 	tcase_add_test(tests, test_arguments_are_checked);
 	tcase_add_test(tests, test_lookups_and_hits_are_counted);

@@ -121,7 +121,7 @@ START_TEST(test_handle_after_handle)
 			put(cache, "value");
 		expect_value(cache, "value");
 		larder_close(cache);
-		ck_assert_uint_eq(load_relaxed(&fake_arena_control(server, i)->page->threads[0].gets), 1);
+		ck_assert_uint_eq(load_relaxed(&fake_arena_control(server, i)->page->threads[0].hits), 1);
 	}
 	fake_arena_stop(server);
 }
