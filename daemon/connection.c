@@ -7,9 +7,11 @@
  * A client is let in in this order: the supervisor keeps its descriptors, so that it survives this keeper; reclaim
  * knows its control page, so that memory it may read is not reused; then only it gets the descriptors.
  *
- * It is forgotten when its process is dead, of which a readable pidfd is the one proof. A hang-up is none: a forked
- * child may hold the socket of a dead process, and a living one may have closed it. Who hung up and lives has said
- * that it does not use the arena any more; it is believed once its control page says so too.
+ * It is forgotten when it cannot use the arena any more, of which there are two proofs: its process is dead (the pidfd
+ * is readable), or the address space that it was let into is gone (its lease is over, arena/lease.h). A hang-up is none:
+ * a forked child may hold the socket of a dead process, and a living one may have closed its own and read on. So at a
+ * hang-up we ask for the lease, and again from time to time and when memory is wanted. A new keeper asks everybody, and
+ * hangs up on who has none: he was not let in yet, and begins again (client/session.c), or is gone.
  *
  * Nothing here waits for a client. A client that does not take its reply is not asked for its next request; one whose
  * write finds no memory is tried again for a while. What it can make us hold is one reply and one request.
@@ -22,8 +24,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "arena/lease.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/wire.h"
@@ -32,10 +36,10 @@
 #include "daemon/message.h"
 #include "daemon/peer.h"
 #include "daemon/request.h"
-#include "epoch/grace.h"
 
-#define GREETING_MS 5000     /* for the HELLO of a client that connected */
-#define LEAVING_MS 250       /* between two looks at the control page of one that hung up */
+#define GREETING_MS 5000 /* for the HELLO of a client that connected */
+#define ASK_MS 20        /* after a hang-up, to ask for the lease again; twice as long each further time, up to */
+#define ASK_MS_MAX 5000
 #define DEFER_MS 500         /* how long a write may wait for memory */
 #define REQUESTS_PER_TURN 16 /* then it is others' turn */
 #define STRANGERS_MAX 16     /* who may wait for their refusal at a time */
@@ -64,8 +68,9 @@ struct connection {
 	bool undeposited; /* the supervisor has not been asked yet */
 	uint64_t id;      /* 0: none yet */
 	struct peer peer;
-	int socket, control_fd, pidfd; /* -1: none */
-	struct control control;        /* in use from KEEPING on */
+	int socket, control_fd, pidfd, lease_fd; /* -1: none */
+	uint32_t ask_ms;                         /* LEAVING: when to ask for the lease after this time */
+	struct control control;                  /* in use from KEEPING on */
 	struct event readable, writable, death, timer;
 	struct wire_reply reply; /* the one that did not go out, while writable is pending */
 	struct debt *debt;       /* note of the request in hand; NULL: none */
@@ -101,24 +106,23 @@ static void close_socket(struct connection *connection)
 	connection->debt = NULL;
 	event_del(&connection->readable);
 	event_del(&connection->writable);
-	if (connection->socket >= 0)
-		close(connection->socket);
+	/* The supervisor may have it, too: closing it would not tell the client. */
+	shutdown(connection->socket, SHUT_RDWR);
+	message_close(&connection->socket, 1);
 	connection->socket = -1;
 }
 
 /* Frees everything. The caller has seen to it that the client cannot be using its control page. */
 static void destroy(struct connection *connection)
 {
+	const int fds[] = { connection->pidfd, connection->control_fd, connection->lease_fd };
 	struct keeper *keeper = connection->keeper;
 
 	close_socket(connection);
 	event_del(&connection->timer);
-	if (connection->pidfd >= 0) {
+	if (connection->pidfd >= 0)
 		event_del(&connection->death);
-		close(connection->pidfd);
-	}
-	if (connection->control_fd >= 0)
-		close(connection->control_fd);
+	message_close(fds, sizeof fds / sizeof fds[0]);
 	if (connection->control.page) {
 		reclaim_remove_client(keeper->reclaim, &connection->control);
 		control_unmap(&connection->control);
@@ -130,18 +134,21 @@ static void destroy(struct connection *connection)
 	free(connection);
 }
 
-/* Forgets a client, unless it may be using the arena; then looks again later. */
+static bool gone(const struct connection *connection)
+{
+	return peer_dead(connection->pidfd) || lease_over(connection->lease_fd);
+}
+
+/* Forgets a client, unless it may be using the arena; then asks again later. */
 static void leave(struct connection *connection)
 {
 	struct keeper *keeper = connection->keeper;
 	struct vault_message message = { .kind = VAULT_FORGET, .id = connection->id };
-	bool over = peer_dead(connection->pidfd);
 
-	if (!over && grace_barrier(&keeper->cache.arena) == 0)
-		over = grace_idle(&connection->control);
 	/* A supervisor that is too busy to listen is a reason to come back, too. */
-	if (!over || message_send(keeper->supervisor_fd, &message, sizeof message, NULL, 0) != 0) {
-		set_timer(connection, LEAVING_MS);
+	if (!gone(connection) || message_send(keeper->supervisor_fd, &message, sizeof message, NULL, 0) != 0) {
+		set_timer(connection, connection->ask_ms);
+		connection->ask_ms = connection->ask_ms < ASK_MS_MAX / 2 ? connection->ask_ms * 2 : ASK_MS_MAX;
 		return;
 	}
 	log_debug("client %" PRIu64 " is gone", connection->id);
@@ -158,7 +165,25 @@ static void hang_up(struct connection *connection)
 	}
 	close_socket(connection);
 	connection->state = LEAVING;
+	connection->ask_ms = ASK_MS;
 	leave(connection);
+}
+
+/*
+ * Clients that never took a thread line hold nothing back, and may be about to take their lease. The others have it:
+ * exec() may have ended it without a hang-up, where a forked child has the socket, too.
+ */
+void connection_ask_all(struct keeper *keeper)
+{
+	struct connection *connection = LIST_FIRST(&keeper->connections), *next;
+
+	for (; connection; connection = next) {
+		next = LIST_NEXT(connection, all);
+		if (connection->state == LEAVING)
+			leave(connection);
+		else if (connection->state == ATTACHED && control_used(&connection->control) && gone(connection))
+			hang_up(connection);
+	}
 }
 
 /* The client broke the protocol. */
@@ -326,7 +351,7 @@ static void send_welcome(struct connection *connection, int result, const char *
 {
 	struct keeper *keeper = connection->keeper;
 	struct wire_welcome welcome = { .type = WIRE_WELCOME, .result = result };
-	int fds[] = { keeper->arena_fd, connection->control_fd, keeper->wake_fd };
+	int fds[] = { connection->lease_fd, keeper->arena_fd, connection->control_fd };
 	int sent;
 
 	snprintf(welcome.text, sizeof welcome.text, "%s", text);
@@ -341,7 +366,7 @@ static void send_welcome(struct connection *connection, int result, const char *
 	welcome.arena_bytes = keeper->cache.arena.bytes;
 	welcome.control_bytes = connection->control.bytes;
 	welcome.access = keeper->config.access;
-	sent = message_send(connection->socket, &welcome, sizeof welcome, fds, 3);
+	sent = message_send(connection->socket, &welcome, sizeof welcome, fds, (int)(sizeof fds / sizeof fds[0]));
 	failpoint("client.welcomed");
 	close(connection->control_fd);
 	connection->control_fd = -1;
@@ -365,9 +390,10 @@ static int prepare(struct connection *connection, int offered_pidfd, struct faul
 	connection->pidfd = result;
 	event_assign(&connection->death, keeper->loop, connection->pidfd, EV_READ | EV_PERSIST, on_death, connection);
 	connection->control_fd = control_create(keeper->cache.arena.segment_count, keeper->next_id);
-	if (connection->control_fd < 0)
-		return fault_set(fault, connection->control_fd, "larderd cannot make a control page: %s",
-		                 strerror(-connection->control_fd));
+	connection->lease_fd = lease_create();
+	result = connection->control_fd < 0 ? connection->control_fd : connection->lease_fd;
+	if (result < 0)
+		return fault_set(fault, result, "larderd cannot make a control page: %s", strerror(-result));
 	result = control_map(connection->control_fd, keeper->cache.arena.segment_count, false, &connection->control,
 	                     fault);
 	if (result)
@@ -392,7 +418,7 @@ static bool deposit(struct connection *connection)
 {
 	struct keeper *keeper = connection->keeper;
 	struct vault_message message = { .kind = VAULT_KEEP, .id = connection->id };
-	int fds[VAULT_FDS] = { connection->socket, connection->control_fd, connection->pidfd };
+	int fds[VAULT_FDS] = { connection->socket, connection->control_fd, connection->pidfd, connection->lease_fd };
 
 	if (keeper->deposits == DEPOSITS_MAX ||
 	    message_send(keeper->supervisor_fd, &message, sizeof message, fds, VAULT_FDS) != 0)
@@ -503,7 +529,7 @@ static struct connection *create(struct keeper *keeper, int socket, enum state s
 	if (!connection)
 		return NULL;
 	*connection = (struct connection){
-		.keeper = keeper, .state = state, .socket = socket, .control_fd = -1, .pidfd = -1
+		.keeper = keeper, .state = state, .socket = socket, .control_fd = -1, .pidfd = -1, .lease_fd = -1
 	};
 	event_assign(&connection->readable, keeper->loop, socket, EV_READ | EV_PERSIST, on_readable, connection);
 	event_assign(&connection->writable, keeper->loop, socket, EV_WRITE, on_writable, connection);
@@ -548,6 +574,7 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 		return -ENOMEM;
 	connection->id = client->id;
 	connection->pidfd = client->fds[VAULT_PIDFD];
+	connection->lease_fd = client->fds[VAULT_LEASE];
 	connection->debt = debt_find(keeper->debts, connection->id);
 	keeper->attached_count++;
 	result = control_map(client->fds[VAULT_CONTROL], keeper->cache.arena.segment_count, false, &connection->control,
@@ -561,6 +588,10 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 	event_assign(&connection->death, keeper->loop, connection->pidfd, EV_READ | EV_PERSIST, on_death, connection);
 	event_add(&connection->death, NULL);
 	peer_of(connection->socket, &connection->peer);
+	if (gone(connection)) {
+		hang_up(connection);
+		return 0;
+	}
 	event_add(&connection->readable, NULL);
 	if (connection->debt)
 		answer(connection, load_relaxed(&connection->debt->request_id), -EIO, NULL);

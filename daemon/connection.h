@@ -24,6 +24,9 @@ void connection_deposit_more(struct keeper *keeper);
 /* Whether nobody is just being let in, and no write is put aside: what would be lost with this keeper. */
 bool connection_none_waits(const struct keeper *keeper);
 
+/* Memory is wanted: asks who could hold it back whether it is still there. */
+void connection_ask_all(struct keeper *keeper);
+
 /* Tries the writes again that wait for memory. */
 void connection_retry_deferred(struct keeper *keeper);
 

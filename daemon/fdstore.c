@@ -62,19 +62,21 @@ static int roster_find(const struct roster *roster, uint64_t id)
 
 /* ---- what was handed over ---------------------------------------------------------------------------------------- */
 
-/* The three descriptors of a client have one name; what each of them is shows by itself. */
+/* The descriptors of a client have one name; what each of them is shows by itself. */
 static enum vault_fd kind_of(int fd)
 {
 	struct stat file;
 
 	if (fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode))
 		return VAULT_SOCKET;
-	return peer_pidfd_number(fd) == -EINVAL ? VAULT_CONTROL : VAULT_PIDFD;
+	if (peer_pidfd_number(fd) != -EINVAL)
+		return VAULT_PIDFD;
+	return file.st_size == 0 ? VAULT_LEASE : VAULT_CONTROL;
 }
 
 static int take_client(struct vault *clients, uint64_t id, int fd)
 {
-	struct vault_client client = { .id = id, .fds = { -1, -1, -1 } };
+	struct vault_client client = { .id = id, .fds = { -1, -1, -1, -1 } };
 	struct vault_client *known = vault_find(clients, id);
 	enum vault_fd kind = kind_of(fd);
 

@@ -17,12 +17,15 @@
 #include "daemon/log.h"
 #include "daemon/message.h"
 #include "daemon/request.h"
+#include "daemon/waker.h"
 
 #define ACCEPTS_PER_TURN 16
 #define ACCEPT_PAUSE_MS 100 /* when the host has no descriptors left */
 #define RETRY_MS 5          /* between two tries of what waits for memory, or for the supervisor */
 #define DRAIN_MS 1000       /* for clients that are being let in when we are told to end */
-#define WAKE_MS 1           /* clients can wake us at will; more often than this is of no use */
+#define ASK_ALL_MS 50       /* between two rounds of questions while memory is held up; doubled each time, up to */
+#define ASK_ALL_MS_MAX 3200
+#define WAKE_MS 1 /* clients can wake us at will; more often than this is of no use */
 
 static struct timeval delay_of(uint32_t milliseconds)
 {
@@ -71,6 +74,22 @@ void keeper_make_room(struct keeper *keeper)
 		plan_earlier_tick(keeper, run_reclaim(keeper));
 }
 
+/* While memory is held up, asks the clients now and then whether they are still there. */
+static void ask_clients(struct keeper *keeper)
+{
+	if (!reclaim_held_up(keeper->reclaim)) {
+		keeper->ask_all_ms = ASK_ALL_MS;
+		keeper->asked_ms = 0;
+		return;
+	}
+	if (monotonic_ms() - keeper->asked_ms < keeper->ask_all_ms)
+		return;
+	if (keeper->asked_ms && keeper->ask_all_ms < ASK_ALL_MS_MAX)
+		keeper->ask_all_ms *= 2;
+	keeper->asked_ms = monotonic_ms();
+	connection_ask_all(keeper);
+}
+
 static void on_tick(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
@@ -78,6 +97,7 @@ static void on_tick(evutil_socket_t fd, short events, void *context)
 
 	(void)fd, (void)events;
 	plan_tick(keeper, next_ms);
+	ask_clients(keeper);
 	connection_retry_deferred(keeper);
 	connection_deposit_more(keeper);
 	if (!TAILQ_EMPTY(&keeper->deferred) || !TAILQ_EMPTY(&keeper->undeposited) || keeper->drain_ms)
@@ -227,7 +247,7 @@ static int open_cache(struct keeper *keeper, const struct arena *arena, struct f
 	if (control_fd < 0)
 		return fault_set(fault, control_fd, "cannot make a control page: %s", strerror(-control_fd));
 	/* It must not wait for memory, which only it can make. */
-	result = cache_adopt(&keeper->cache, arena, control_fd, -1, 0, fault);
+	result = cache_adopt(&keeper->cache, arena, control_fd, 0, fault);
 	close(control_fd);
 	if (result == 0)
 		result = cache_thread_start(&keeper->cache, &keeper->thread);
@@ -238,7 +258,7 @@ static int open_cache(struct keeper *keeper, const struct arena *arena, struct f
 	keeper->reclaim = reclaim_create(&keeper->thread, (uint32_t)keeper->config.stall_ms);
 	if (!keeper->message || !keeper->payload || !keeper->reclaim)
 		return fault_set(fault, -ENOMEM, "out of memory");
-	return 0;
+	return waker_start(&arena->header->wake_sequence, keeper->wake_fd, WAKE_MS);
 }
 
 static int resume_clients(struct keeper *keeper, const struct vault *vault, struct fault *fault)

@@ -50,6 +50,8 @@ struct keeper {
 	uint64_t kept_house_ms; /* when reclaim ran last */
 	uint64_t tick_ms;       /* when tick is due */
 	uint64_t drain_ms;      /* when to end although clients are not done with their beginning; 0: not told to end */
+	uint64_t asked_ms;      /* when all clients were asked for their leases; 0: not since memory is held up */
+	uint32_t ask_all_ms;    /* how long until they are asked again */
 	bool failed;            /* the loop ended because of an error */
 
 	struct connection_list connections;

@@ -42,7 +42,8 @@ int message_send(int socket, const void *data, size_t size, const int *fds, int 
 void message_close(const int *fds, int fd_count)
 {
 	for (int i = 0; i < fd_count; i++)
-		close(fds[i]);
+		if (fds[i] >= 0)
+			close(fds[i]);
 }
 
 /* Collects the descriptors that came along; the kernel closed those for which there was no room. */

@@ -22,6 +22,7 @@ ssize_t message_receive(int socket, void *buffer, size_t size, int ret_fds[MESSA
 /* Copies the beginning of the next message and leaves it there. Return: how much of it, as message_receive. */
 ssize_t message_peek(int socket, void *buffer, size_t size);
 
+/* Closes those that are there; -1 is none. */
 void message_close(const int *fds, int fd_count);
 
 #endif

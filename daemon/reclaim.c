@@ -436,6 +436,17 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	return next_expiry_ms < now_ms + IDLE_MS ? (uint32_t)(next_expiry_ms - now_ms) : IDLE_MS;
 }
 
+bool reclaim_held_up(const struct reclaim *reclaim)
+{
+	uint64_t now_ms = monotonic_ms();
+
+	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++)
+		if (reclaim->work[segment].stage != STAGE_NONE &&
+		    now_ms - reclaim->work[segment].since_ms >= reclaim->stall_ms)
+			return true;
+	return false;
+}
+
 /* ---- taking charge ------------------------------------------------------------------------------------------------- */
 
 /* Takes up what an earlier keeper left. */

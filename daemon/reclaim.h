@@ -3,6 +3,7 @@
 #ifndef LARDER_DAEMON_RECLAIM_H
 #define LARDER_DAEMON_RECLAIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arena/control.h"
@@ -30,5 +31,8 @@ void reclaim_remove_client(struct reclaim *reclaim, struct control *control);
  * when the wake eventfd is readable).
  */
 uint32_t reclaim_run(struct reclaim *reclaim);
+
+/* Whether some client has held memory back for longer than a stopped thread may. */
+bool reclaim_held_up(const struct reclaim *reclaim);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "daemon/config.h"
 
-enum vault_fd { VAULT_SOCKET, VAULT_CONTROL, VAULT_PIDFD, VAULT_FDS };
+enum vault_fd { VAULT_SOCKET, VAULT_CONTROL, VAULT_PIDFD, VAULT_LEASE, VAULT_FDS };
 
 struct vault_client {
 	uint64_t id;

@@ -32,6 +32,12 @@ int control_map(int fd, uint32_t segment_count, bool private_to_process, struct 
 
 void control_unmap(struct control *control);
 
+/* Keeper: whether any thread of the client ever had a line here. */
+static inline bool control_used(const struct control *control)
+{
+	return load_relaxed(&control->page->thread_high) != 0;
+}
+
 static inline atomic_u32 *control_pin(const struct control *control, uint32_t shard, uint32_t segment)
 {
 	return &control->pins[(uint64_t)shard * control->segment_count + segment];

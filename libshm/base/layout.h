@@ -76,6 +76,7 @@ struct arena_header {
 	atomic_u32 free_segments;                        /* a hint; the keeper counts anew */
 	atomic_u32 free_low_mark;                        /* below this a writer wakes the keeper */
 	atomic_u32 search_hint;                          /* segment from which to look for a free one */
+	atomic_u32 wake_sequence; /* futex: a writer adds 1 when the keeper should look for memory */
 	_Alignas(PRIVATE_LINE)
 		atomic_u32 open_segment[TTL_CLASSES]; /* segment + 1 in which a class allocates; 0: none */
 };
@@ -237,6 +238,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct arena_header, secret),
 		offsetof(struct arena_header, epoch),
 		offsetof(struct arena_header, free_sequence),
+		offsetof(struct arena_header, wake_sequence),
 		offsetof(struct arena_header, open_segment),
 		offsetof(struct segment_entry, expires_ms),
 		offsetof(struct segment_entry, children),

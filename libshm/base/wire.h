@@ -5,19 +5,22 @@
  *
  *	client				larderd
  *	HELLO (+ pidfd of itself)  ->
- *				   <-	WELCOME (+ arena, control page, wake eventfd), or with result < 0 a reason in text
+ *				   <-	WELCOME (+ lease, arena, control page), or with result < 0 a reason in text
  *	REQUEST + key + value	   ->					(read-only mode: writes travel this way)
  *				   <-	REPLY
  *
  * Requests are answered in order. A key and value that together exceed WIRE_INLINE_MAX travel in a memfd that goes with
  * the REQUEST and holds first the key, then the value. A client that breaks the protocol is disconnected.
+ *
+ * The client maps the lease before it maps anything else (arena/lease.h). A client on which larderd hangs up before the
+ * WELCOME, or whose lease it does not let be mapped any more, begins again with another connection: the keeper died.
  */
 #ifndef LARDER_BASE_WIRE_H
 #define LARDER_BASE_WIRE_H
 
 #include <stdint.h>
 
-#define WIRE_PROTOCOL 1
+#define WIRE_PROTOCOL 2
 #define WIRE_INLINE_MAX (96u << 10)
 #define WIRE_DEFAULT_SOCKET "/run/larderd/socket"
 

@@ -8,7 +8,7 @@
 #include "base/failpoint.h"
 #include "base/platform.h"
 
-static int attach_control(struct cache *cache, int control_fd, int wake_fd, bool force_fenced, uint32_t timeout_ms,
+static int attach_control(struct cache *cache, int control_fd, bool force_fenced, uint32_t timeout_ms,
                           struct fault *fault)
 {
 	int result = control_map(control_fd, cache->arena.segment_count, true, &cache->control, fault);
@@ -20,7 +20,6 @@ static int attach_control(struct cache *cache, int control_fd, int wake_fd, bool
 		control_unmap(&cache->control);
 		return fault_set(fault, -ENOMEM, "out of memory");
 	}
-	cache->wake_fd = wake_fd;
 	cache->timeout_ms = timeout_ms;
 	/* Plain sections need larderd to be able to issue barriers, and this process to receive them. */
 	cache->fenced = force_fenced || !cache->arena.plain_epochs || platform_barrier_register() != 0;
@@ -29,7 +28,7 @@ static int attach_control(struct cache *cache, int control_fd, int wake_fd, bool
 	return 0;
 }
 
-int cache_attach(struct cache *cache, int arena_fd, int control_fd, int wake_fd, bool writable, bool force_fenced,
+int cache_attach(struct cache *cache, int arena_fd, int control_fd, bool writable, bool force_fenced,
                  uint32_t timeout_ms, struct fault *fault)
 {
 	int result;
@@ -38,18 +37,19 @@ int cache_attach(struct cache *cache, int arena_fd, int control_fd, int wake_fd,
 	result = arena_map(arena_fd, writable, &cache->arena, fault);
 	if (result)
 		return result;
-	result = attach_control(cache, control_fd, wake_fd, force_fenced, timeout_ms, fault);
+	cache->wakes = writable;
+	result = attach_control(cache, control_fd, force_fenced, timeout_ms, fault);
 	if (result)
 		arena_unmap(&cache->arena);
 	return result;
 }
 
-int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, int wake_fd, uint32_t timeout_ms,
+int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, uint32_t timeout_ms,
                 struct fault *fault)
 {
 	memset(cache, 0, sizeof *cache);
 	cache->arena = *arena;
-	return attach_control(cache, control_fd, wake_fd, true, timeout_ms, fault);
+	return attach_control(cache, control_fd, true, timeout_ms, fault);
 }
 
 void cache_detach(struct cache *cache)

@@ -22,7 +22,7 @@ struct cache {
 	struct arena arena;
 	struct control control;
 	atomic_u64 lines_in_use[THREADS_MAX / 64]; /* this process's own record of which thread lines are taken */
-	int wake_fd;                               /* eventfd: "the keeper should look for memory"; -1: none */
+	bool wakes;                                /* writers may wake the keeper */
 	uint32_t timeout_ms;                       /* how long a write waits for memory */
 	bool fenced;                               /* enter sections with a full barrier */
 	struct allocator *allocators;              /* the runs of each line: who takes a line over goes on in them */
@@ -41,12 +41,12 @@ struct cache_thread {
  * Maps arena and control page (the descriptors may be closed afterwards). writable: whether the arena is mapped for
  * writing. force_fenced: use fenced sections even where plain ones are possible. Return: 0, -EPROTO, -errno.
  */
-int cache_attach(struct cache *cache, int arena_fd, int control_fd, int wake_fd, bool writable, bool force_fenced,
+int cache_attach(struct cache *cache, int arena_fd, int control_fd, bool writable, bool force_fenced,
                  uint32_t timeout_ms, struct fault *fault);
 void cache_detach(struct cache *cache);
 
-/* As cache_attach, over a mapping that exists already; cache_detach unmaps it. For the keeper. */
-int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, int wake_fd, uint32_t timeout_ms,
+/* As cache_attach, over a mapping that exists already; cache_detach unmaps it. For the keeper, whom it does not wake. */
+int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, uint32_t timeout_ms,
                 struct fault *fault);
 
 /* Takes and returns a thread line. Return: 0; -EUSERS: THREADS_MAX threads are using it. */

@@ -323,8 +323,13 @@ static int attempt(struct writer *writer)
 
 void cache_wake_keeper(const struct cache *cache)
 {
-	if (cache->wake_fd >= 0)
-		platform_event_signal(cache->wake_fd);
+	atomic_u32 *word = &cache->arena.header->wake_sequence;
+
+	if (!cache->wakes)
+		return;
+	/* R22 -> A22: else the keeper could look before it can see why, and lie down again. */
+	fetch_add_acq_rel(word, 1);
+	platform_futex_wake(word);
 }
 
 /* Asks the keeper for room and waits for its answer. False: the time is over, or there is nothing to wait for. */

@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 
-#define FDS_NOTICED (CHANNEL_FDS_MAX + 1) /* room for one too many, so that it shows */
+#define FDS_NOTICED ((CHANNEL_FDS_MAX + 2) & ~1) /* room for one too many, so that it shows; an even number */
 
 _Static_assert(CMSG_SPACE(FDS_NOTICED * sizeof(int)) == CMSG_LEN(FDS_NOTICED * sizeof(int)),
                "no padding in which the kernel could place another descriptor");

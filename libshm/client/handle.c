@@ -3,15 +3,14 @@
  * A handle outlives forks. Its attachment does not: control page and connection tell larderd which process reads and
  * writes, so a child must have its own. Nothing can be done at fork itself, for a library should not hook it, so the
  * child finds out at its first call (process.h) and then
- *   - closes its copies of the parent's descriptors, if they are still those: programs that turn into daemons close
- *     everything after fork, and the numbers may by now be files of theirs;
+ *   - closes its copy of the parent's socket, if it still is that: programs that turn into daemons close everything, and
+ *     the number may by now be a file of theirs;
  *   - leaves the arena where the parent mapped it, for views that the parent took are read there;
  *   - attaches anew. The control page was not inherited at all.
  */
 #include "client/handle.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +37,7 @@
 
 /* ---- attachments --------------------------------------------------------------------------------------------------- */
 
-/* Maps what larderd handed out. Takes over channel and wake_fd of the session when it succeeds. */
+/* Maps what larderd handed out. Takes over lease and channel of the session when it succeeds. */
 static int attachment_map(struct attachment *attachment, const struct larder *cache, const struct session *session,
                           struct fault *fault)
 {
@@ -47,8 +46,8 @@ static int attachment_map(struct attachment *attachment, const struct larder *ca
 
 	if (fstat(session->channel, &channel) != 0)
 		return fault_set(fault, -errno, "cannot look at the connection to larderd: %s", strerrordesc_np(errno));
-	result = cache_attach(&attachment->cache, session->arena_fd, session->control_fd, session->wake_fd,
-	                      !session->read_only, cache->fenced, cache->timeout_ms, fault);
+	result = cache_attach(&attachment->cache, session->arena_fd, session->control_fd, !session->read_only,
+	                      cache->fenced, cache->timeout_ms, fault);
 	if (result != 0)
 		return result;
 	if (attachment->cache.arena.bytes != session->arena_bytes) {
@@ -56,14 +55,8 @@ static int attachment_map(struct attachment *attachment, const struct larder *ca
 		return fault_set(fault, -EPROTO, "larderd at %s handed out an arena of another size than it announced",
 		                 cache->socket_path);
 	}
-	if (!(fcntl(session->wake_fd, F_GETFL) & O_NONBLOCK)) {
-		cache_detach(&attachment->cache);
-		return fault_set(fault, -EPROTO,
-		                 "larderd at %s handed out a descriptor on which a write could wait for ever",
-		                 cache->socket_path);
-	}
+	attachment->lease = session->lease;
 	attachment->channel = session->channel;
-	attachment->wake_fd = session->wake_fd;
 	attachment->channel_device = channel.st_dev;
 	attachment->channel_inode = channel.st_ino;
 	pthread_mutex_init(&attachment->exchange, NULL);
@@ -86,8 +79,8 @@ static int attachment_create(const struct larder *cache, uint64_t deadline_ms, s
 	close(session.arena_fd);
 	close(session.control_fd);
 	if (result != 0) {
+		lease_give_up(&session.lease);
 		close(session.channel);
-		close(session.wake_fd);
 		goto fail;
 	}
 	*ret_attachment = attachment;
@@ -97,25 +90,23 @@ fail:
 	return result;
 }
 
-static void close_descriptors(struct attachment *attachment)
-{
-	if (attachment->channel < 0)
-		return;
-	close(attachment->channel);
-	close(attachment->wake_fd);
-	attachment->channel = -1;
-}
-
-/*
- * Only of the socket can be said whose it is. Where the program left it alone it will have left the other one alone too.
- */
-static void close_inherited_descriptors(struct attachment *attachment)
+bool attachment_connected(const struct attachment *attachment)
 {
 	struct stat file;
 
-	if (attachment->channel >= 0 && fstat(attachment->channel, &file) == 0 &&
-	    file.st_dev == attachment->channel_device && file.st_ino == attachment->channel_inode)
-		close_descriptors(attachment);
+	return attachment->channel >= 0 && fstat(attachment->channel, &file) == 0 &&
+	       file.st_dev == attachment->channel_device && file.st_ino == attachment->channel_inode;
+}
+
+/* hang_up: also where children hold the socket, for which closing it would tell larderd nothing. */
+static void close_channel(struct attachment *attachment, bool hang_up)
+{
+	if (attachment_connected(attachment)) {
+		if (hang_up)
+			shutdown(attachment->channel, SHUT_RDWR);
+		failpoint("detach.hung_up");
+		close(attachment->channel);
+	}
 	attachment->channel = -1;
 }
 
@@ -126,7 +117,7 @@ static int attach(struct larder *cache, uint64_t deadline_ms, struct fault *faul
 	int result;
 
 	if (cache->attachment)
-		close_inherited_descriptors(cache->attachment);
+		close_channel(cache->attachment, false);
 	result = attachment_create(cache, deadline_ms, &attachment, fault);
 	if (result != 0)
 		return result;
@@ -161,17 +152,15 @@ static void detach(struct larder *cache)
 		process_delist(cache->process);
 		cache->attachment = attachment->inherited;
 		cache_detach(&attachment->cache);
+		lease_give_up(&attachment->lease);
 		failpoint("detach.unmapped");
-		/* Children may hold the socket, too; closing it would not tell larderd. */
-		shutdown(attachment->channel, SHUT_RDWR);
-		failpoint("detach.hung_up");
-		close_descriptors(attachment);
+		close_channel(attachment, true);
 		pthread_mutex_destroy(&attachment->exchange);
 		free(attachment);
 	}
 	while ((attachment = cache->attachment)) {
 		cache->attachment = attachment->inherited;
-		close_inherited_descriptors(attachment);
+		close_channel(attachment, false);
 		/* Not cache_detach: it would unmap whatever now lies where the parent had its control page. */
 		arena_unmap(&attachment->cache.arena);
 		free(attachment);

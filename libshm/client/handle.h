@@ -8,15 +8,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "arena/lease.h"
 #include "cache/cache.h"
 #include "client/process.h"
 
 /* A mapped arena with the connection over which it came. */
 struct attachment {
 	struct cache cache;
-	int channel; /* to larderd; -1: given up */
-	int wake_fd;
-	dev_t channel_device; /* tell in a forked child whether the descriptor is still ours */
+	struct lease lease;   /* while we have it larderd honours our control page */
+	int channel;          /* to larderd; -1: given up */
+	dev_t channel_device; /* tell whether the descriptor is still ours */
 	ino_t channel_inode;
 
 	/* Writes of a read-only client travel one at a time, under the mutex. */
@@ -35,6 +36,12 @@ struct larder {
 	bool fenced;
 	pthread_key_t key; /* of the thread states */
 };
+
+/*
+ * Whether there is a connection, whose descriptor the program has not closed. Its number may be a file of the program's
+ * by now, so nothing is written to it before this was asked.
+ */
+bool attachment_connected(const struct attachment *attachment);
 
 /*
  * Makes sure that this process has an attachment. After a fork the child makes its own at its first call.

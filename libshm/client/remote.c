@@ -112,7 +112,7 @@ static int exchange(struct attachment *attachment, const struct write_request *r
 	const uint64_t id = ++attachment->last_request;
 	int result;
 
-	if (attachment->lost)
+	if (attachment->lost || !attachment_connected(attachment))
 		return -EIO;
 	if (channel_too_late(deadline_ms))
 		return -ETIMEDOUT;

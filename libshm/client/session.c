@@ -12,7 +12,9 @@
 #include "client/channel.h"
 #include "larder.h"
 
-enum { WELCOME_ARENA, WELCOME_CONTROL, WELCOME_WAKE, WELCOME_FDS };
+#define TRIES 5 /* a keeper that died while it let us in is replaced at once */
+
+enum { WELCOME_LEASE, WELCOME_ARENA, WELCOME_CONTROL, WELCOME_FDS };
 
 _Static_assert((int)WELCOME_FDS == CHANNEL_FDS_MAX, "a channel has room for what comes with a welcome");
 
@@ -43,7 +45,7 @@ static int exchange_fault(const char *path, int result, struct fault *fault)
 		return fault_set(fault, result,
 		                 "larderd at %s did not answer in time: see whether it is stopped or overloaded", path);
 	case -ECONNRESET:
-		return fault_set(fault, -EPROTO,
+		return fault_set(fault, result,
 		                 "who listens on %s hung up without an answer: see whether it is larderd, and its log",
 		                 path);
 	case -EPROTO:
@@ -75,8 +77,10 @@ static int check_welcome(const char *path, struct wire_welcome *welcome, size_t 
 	return 0;
 }
 
-int session_open(const char *path, uint64_t deadline_ms, struct session *ret_session, struct fault *fault)
+/* Return: as session_open; -ECONNRESET: they hung up without letting us in. */
+static int try_open(const char *path, uint64_t deadline_ms, struct session *ret_session, struct fault *fault)
 {
+	struct session session = { .read_only = false };
 	struct wire_welcome welcome;
 	int fds[CHANNEL_FDS_MAX];
 	size_t fd_count = 0;
@@ -94,6 +98,8 @@ int session_open(const char *path, uint64_t deadline_ms, struct session *ret_ses
 		result = exchange_fault(path, result, fault);
 	else
 		result = check_welcome(path, &welcome, fd_count, fault);
+	if (result == 0)
+		result = lease_take(fds[WELCOME_LEASE], &session.lease, fault);
 	if (result != 0) {
 		while (fd_count > 0)
 			close(fds[--fd_count]);
@@ -101,13 +107,21 @@ int session_open(const char *path, uint64_t deadline_ms, struct session *ret_ses
 		return result;
 	}
 	failpoint("attach.welcomed");
-	*ret_session = (struct session){
-		.channel = channel,
-		.arena_fd = fds[WELCOME_ARENA],
-		.control_fd = fds[WELCOME_CONTROL],
-		.wake_fd = fds[WELCOME_WAKE],
-		.arena_bytes = welcome.arena_bytes,
-		.read_only = welcome.access == LARDER_READ_ONLY,
-	};
+	close(fds[WELCOME_LEASE]);
+	session.channel = channel;
+	session.arena_fd = fds[WELCOME_ARENA];
+	session.control_fd = fds[WELCOME_CONTROL];
+	session.arena_bytes = welcome.arena_bytes;
+	session.read_only = welcome.access == LARDER_READ_ONLY;
+	*ret_session = session;
 	return 0;
+}
+
+int session_open(const char *path, uint64_t deadline_ms, struct session *ret_session, struct fault *fault)
+{
+	int result = -ECONNRESET;
+
+	for (int i = 0; result == -ECONNRESET && i < TRIES; i++)
+		result = try_open(path, deadline_ms, ret_session, fault);
+	return result == -ECONNRESET ? -EPROTO : result;
 }

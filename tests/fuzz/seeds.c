@@ -318,11 +318,11 @@ static void make_client_seeds(void)
 		for (unsigned fd = 0; fd < HANDED_FDS; fd++) {
 			struct seed seed = { .state = fd };
 
-			/* In the place of the arena, of the control page, of the eventfd. */
+			/* In the place of the lease, of the arena, of the control page. */
 			add(&seed, access |
-			                   4u << (fd < HANDED_SCRIBBLED_CONTROL ? 0
-			                          : fd < HANDED_PIPE            ? 1
-			                                                        : 2) |
+			                   4u << (fd < HANDED_SCRIBBLED_CONTROL ? 1
+			                          : fd < HANDED_PIPE            ? 2
+			                                                        : 0) |
 			                   (fd % 3 ? 0 : 0x20));
 			add(&seed, WELCOME_TRUE);
 			add(&seed, fd);

@@ -274,7 +274,7 @@ static void join(struct party *party, const struct arena *arena, uint64_t id)
 	int control_fd = control_create(arena->segment_count, id);
 
 	FUZZ_EXPECT(control_fd >= 0);
-	FUZZ_EXPECT(cache_adopt(&party->cache, arena, control_fd, -1, 0, NULL) == 0);
+	FUZZ_EXPECT(cache_adopt(&party->cache, arena, control_fd, 0, NULL) == 0);
 	close(control_fd);
 	guarded_control(&party->cache.control);
 	FUZZ_EXPECT(cache_thread_start(&party->cache, &party->thread) == 0);

@@ -82,7 +82,7 @@ static void make_arena(struct keeper *keeper)
 	FUZZ_EXPECT(image != NULL);
 	memcpy(image, arena.base, arena.bytes);
 	control_fd = control_create(arena.segment_count, 0);
-	FUZZ_EXPECT(cache_adopt(&keeper->cache, &arena, control_fd, -1, 0, NULL) == 0);
+	FUZZ_EXPECT(cache_adopt(&keeper->cache, &arena, control_fd, 0, NULL) == 0);
 	FUZZ_EXPECT(cache_thread_start(&keeper->cache, &keeper->thread) == 0);
 	close(control_fd);
 }

@@ -12,7 +12,7 @@
 
 #define RAW_FDS_MAX 253 /* as many as a message can carry */
 
-enum { RAW_ARENA, RAW_CONTROL, RAW_WAKE, RAW_FDS };
+enum { RAW_LEASE, RAW_ARENA, RAW_CONTROL, RAW_FDS };
 
 /* A connected socket. */
 int raw_connect(const struct server *server);
@@ -28,7 +28,10 @@ size_t raw_receive(int channel, void *message, size_t size, int *ret_fds, size_t
 
 struct wire_hello raw_hello(void);
 
-/* A right HELLO (without pidfd) and its WELCOME, which must be one. */
+/*
+ * A right HELLO (without pidfd) and its WELCOME, which must be one. The lease is not taken: a test that uses the arena,
+ * or outlives a keeper, does that.
+ */
 int raw_attach(const struct server *server, struct wire_welcome *ret_welcome, int ret_fds[RAW_FDS]);
 
 /* A memfd of that size, with bytes that follow from the size. */

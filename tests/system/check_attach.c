@@ -317,8 +317,8 @@ static const struct wire_welcome fair = {
 
 START_TEST(liars)
 {
-	struct answer answers[16] = { { .size = sizeof fair, .welcome = fair } };
-	size_t count = 16;
+	struct answer answers[17] = { { .size = sizeof fair, .welcome = fair } };
+	size_t count = 17;
 	int listening, memory = raw_memfd(4096), whole = raw_memfd(1 << 21), ends[2];
 	pid_t liar;
 
@@ -342,8 +342,9 @@ START_TEST(liars)
 	answers[10].fd_count = 2;
 	answers[11].fd_count = 4;
 	answers[12].fd_count = 8;
-	answers[13].fds[0] = ends[0];
-	answers[14].fds[1] = ends[0];
+	answers[13].fds[1] = ends[0];
+	answers[14].fds[2] = ends[0];
+	answers[16].fds[0] = ends[0];
 	memset(answers[8].welcome.text, 'x', sizeof answers[8].welcome.text); /* no end */
 	listening = listen_instead(SOCK_SEQPACKET);
 	liar = fork();
@@ -384,6 +385,6 @@ int main(void)
 	tcase_add_loop_test(tcase, other_users, 0, 6);
 	tcase_add_test(tcase, no_more_clients);
 	tcase_add_loop_test(tcase, all_at_once, 0, 2);
-	tcase_add_loop_test(tcase, liars, 0, 16);
+	tcase_add_loop_test(tcase, liars, 0, 17);
 	return suite_run("attach", tcase);
 }

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "arena/lease.h"
 #include "base/layout.h"
 #include "cache/cache.h"
 #include "tests/support/client.h"
@@ -404,8 +405,10 @@ static void scribble_on_own_page(void *context, unsigned number)
 	int fds[RAW_FDS], channel = raw_attach(&server, &welcome, fds);
 	uint64_t words = welcome.control_bytes / 8;
 	uint64_t *page = mmap(NULL, welcome.control_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fds[RAW_CONTROL], 0);
+	struct lease lease;
 
 	(void)number;
+	expect_equal(lease_take(fds[RAW_LEASE], &lease, NULL), 0);
 	expect(page != MAP_FAILED);
 	expect(ftruncate(fds[RAW_CONTROL], 0) != 0);
 	random_state = (uint64_t)pattern + 1;

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/vault.h"
 #include "tests/support/client.h"
 #include "tests/support/expect.h"
 #include "tests/support/raw.h"
@@ -341,7 +342,7 @@ START_TEST(the_dead_are_forgotten)
 	larder *cache;
 	pid_t child;
 	int ready[2];
-	char byte;
+	char byte, text[512];
 
 	start(-1, usual);
 	expect(pipe2(ready, O_CLOEXEC) == 0);
@@ -353,13 +354,13 @@ START_TEST(the_dead_are_forgotten)
 	}
 	expect(read(ready[0], &byte, 1) == 1);
 	hear_until("FDSTORE=1\nFDPOLL=0\nFDNAME=client-1");
-	expect_equal(count_stored("client-1"), 3);
+	expect_equal(count_stored("client-1"), VAULT_FDS);
 	crash();
 	kill(child, SIGKILL);
 	expect(waitpid(child, NULL, 0) == child);
 	start(-1, usual);
-	hear_until("FDSTOREREMOVE=1\nFDNAME=client-1");
-	expect_equal(count_stored("client-1"), 0);
+	while (count_stored("client-1") > 0)
+		hear(text);
 
 	cache = client_open(&server);
 	client_expect(cache, "key", "value");
@@ -382,7 +383,7 @@ START_TEST(a_client_is_missing)
 	client_put(cache, "key", "value");
 	hear_until("FDSTORE=1\nFDPOLL=0\nFDNAME=client-1");
 	crash();
-	if (_i < 3)
+	if (_i < VAULT_FDS)
 		store[find_stored("client-1") + _i] = store[--stored_count];
 	else
 		remove_stored("client-1");
@@ -568,7 +569,7 @@ int main(void)
 	tcase_add_test(tests, goes_on_after_the_end);
 	tcase_add_test(tests, store_outlives_an_upgrade);
 	tcase_add_test(tests, the_dead_are_forgotten);
-	tcase_add_loop_test(tests, a_client_is_missing, 0, 4);
+	tcase_add_loop_test(tests, a_client_is_missing, 0, VAULT_FDS + 1);
 	tcase_add_test(tests, arena_does_not_fit);
 	tcase_add_test(tests, store_holds_nonsense);
 	tcase_add_test(tests, gives_up);

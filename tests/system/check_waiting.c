@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena/lease.h"
 #include "cache/cache.h"
 #include "tests/support/client.h"
 #include "tests/support/expect.h"
@@ -120,7 +121,9 @@ START_TEST(keeper_dies_meanwhile)
 	larder *cache = client_open(&server);
 	struct wire_welcome welcome;
 	int fds[RAW_FDS], channel = raw_attach(&server, &welcome, fds), result = -EAGAIN;
+	struct lease lease;
 
+	expect_equal(lease_take(fds[RAW_LEASE], &lease, NULL), 0);
 	hold_everything(cache);
 	for (uint64_t id = 1; result == -EAGAIN && id < 40; id++) {
 		send_set(channel, id);

@@ -139,7 +139,7 @@ _Noreturn void grace_read(struct stage *stage, uint32_t number, uint32_t incarna
 	struct cache cache;
 
 	/* Plain and fenced readers side by side. */
-	if (cache_attach(&cache, stage->arena_fd, control_fd, -1, false, number % 3 == 2, 0, &fault) != 0)
+	if (cache_attach(&cache, stage->arena_fd, control_fd, false, number % 3 == 2, 0, &fault) != 0)
 		expect_failed("%s", fault.text);
 	close(control_fd);
 	for (uint32_t i = 0; i < GRACE_THREADS; i++) {

@@ -14,12 +14,12 @@ START_TEST(test_what_cannot_be_attached_is_refused_whole)
 	int control = control_create(16, 9), other = control_create(2000, 9);
 
 	world_start(&world, MIB);
-	ck_assert_int_eq(cache_attach(&cache, control, control, -1, true, false, 0, &fault), -EPROTO);
+	ck_assert_int_eq(cache_attach(&cache, control, control, true, false, 0, &fault), -EPROTO);
 	ck_assert_ptr_nonnull(strstr(fault.text, "arena"));
-	ck_assert_int_eq(cache_attach(&cache, world.arena_fd, other, -1, true, false, 0, &fault), -EPROTO);
+	ck_assert_int_eq(cache_attach(&cache, world.arena_fd, other, true, false, 0, &fault), -EPROTO);
 	ck_assert_ptr_nonnull(strstr(fault.text, "control page"));
 	ck_assert_ptr_null(cache.arena.base); /* nothing stays mapped */
-	ck_assert_int_eq(cache_attach(&cache, world.arena_fd, control, -1, true, false, 0, &fault), 0);
+	ck_assert_int_eq(cache_attach(&cache, world.arena_fd, control, true, false, 0, &fault), 0);
 	cache_detach(&cache);
 	world_stop(&world);
 }
@@ -31,20 +31,20 @@ START_TEST(test_mode_of_sections)
 	struct client client;
 
 	world_start(&world, MIB);
-	client_start_waiting(&world, &client, true, -1, 0);
+	client_start_waiting(&world, &client, true, 0);
 	ck_assert(client.cache.fenced && client.thread.reader.fenced);
 	ck_assert_uint_eq(load_relaxed(&client.cache.control.page->fenced), 1);
 	client_stop(&client);
 
 	world.arena->header->plain_epochs = platform_barrier_register() == 0;
-	client_start_waiting(&world, &client, false, -1, 0);
+	client_start_waiting(&world, &client, false, 0);
 	ck_assert_int_eq(client.cache.fenced, !world.arena->header->plain_epochs);
 	ck_assert_int_eq(client.thread.reader.fenced, client.cache.fenced);
 	client_stop(&client);
 
 	/* larderd cannot issue barriers, so nobody may rely on them */
 	world.arena->header->plain_epochs = 0;
-	client_start_waiting(&world, &client, false, -1, 0);
+	client_start_waiting(&world, &client, false, 0);
 	ck_assert(client.cache.fenced && client.thread.reader.fenced);
 	client_stop(&client);
 	world_stop(&world);
@@ -64,7 +64,7 @@ START_TEST(test_adopted_mapping)
 	put(&world, "key", "value");
 	ck_assert_int_eq(arena_map(world.arena_fd, true, &arena, NULL), 0);
 	control_fd = control_create(world.segments, 9);
-	ck_assert_int_eq(cache_adopt(&keeper, &arena, control_fd, -1, 0, NULL), 0);
+	ck_assert_int_eq(cache_adopt(&keeper, &arena, control_fd, 0, NULL), 0);
 	ck_assert_ptr_eq(keeper.arena.base, arena.base);
 	ck_assert(keeper.fenced);
 	ck_assert_int_eq(cache_thread_start(&keeper, &thread), 0);
@@ -89,7 +89,7 @@ START_TEST(test_reading_needs_no_right_to_write)
 	control_fd = control_create(world.segments, 9);
 	put(&world, "key", "value");
 	create_counter(&world, "counter", 5, 0, 0);
-	ck_assert_int_eq(cache_attach(&cache, world.arena_fd, control_fd, -1, false, false, 0, NULL), 0);
+	ck_assert_int_eq(cache_attach(&cache, world.arena_fd, control_fd, false, false, 0, NULL), 0);
 	ck_assert_int_eq(cache_thread_start(&cache, &thread), 0);
 	ck_assert_int_eq(cache_view(&thread, "key", 3, &view), 0);
 	ck_assert_mem_eq(view.data, "value", 5);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes and the memory they need: what fits, and what happens when there is none. */
 #include <errno.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 
+#include "base/platform.h"
 #include "tests/unit/support/threads.h"
 #include "tests/unit/support/writes.h"
 
@@ -165,7 +164,7 @@ END_TEST
 struct waiting {
 	struct world world;
 	struct client client;
-	int wake_fd;
+	uint32_t calls; /* for the keeper, before it begins */
 };
 
 /* One writer waits for memory; when it has asked for it, the keeper gives some. */
@@ -182,8 +181,8 @@ static void wait_or_give(void *context, uint32_t number)
 		expect_equal(cache_write(&waiting->client.thread, &request, &result), 0);
 		return;
 	}
-	struct pollfd event = { .fd = waiting->wake_fd, .events = POLLIN };
-	expect_equal(poll(&event, 1, -1), 1);
+	while (load_relaxed(&arena->header->wake_sequence) == waiting->calls)
+		platform_futex_wait(&arena->header->wake_sequence, waiting->calls, 60000);
 	expect(segment_change(arena, 2, SEGMENT_OPEN, SEGMENT_CONDEMNED));
 	expect(segment_change(arena, 2, SEGMENT_CONDEMNED, SEGMENT_RETIRED));
 	segment_recycle(arena, 2);
@@ -196,13 +195,12 @@ START_TEST(test_writer_waits_for_memory)
 	static struct waiting waiting;
 
 	world_start(&waiting.world, MIB);
-	waiting.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	client_start_waiting(&waiting.world, &waiting.client, WORLD_FENCED, waiting.wake_fd, 600000);
+	client_start_waiting(&waiting.world, &waiting.client, WORLD_FENCED, 600000);
 	fill(&waiting.world);
+	waiting.calls = load_relaxed(&waiting.world.arena->header->wake_sequence);
 	threads_run(2, wait_or_give, &waiting);
 	expect_value(&waiting.world, "late", "value");
 	client_stop(&waiting.client);
-	close(waiting.wake_fd);
 	world_stop(&waiting.world);
 }
 END_TEST
@@ -211,21 +209,22 @@ START_TEST(test_keeper_is_woken_when_free_segments_run_low)
 {
 	struct world world;
 	struct client client;
-	int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct write_request request = write_of(WRITE_SET, "key", "value");
 	struct write_result result;
-	uint64_t signals;
+	const atomic_u32 *calls;
+	uint32_t before;
 
 	world_start(&world, MIB);
-	client_start_waiting(&world, &client, WORLD_FENCED, wake_fd, 0);
+	client_start_waiting(&world, &client, WORLD_FENCED, 0);
+	calls = &world.arena->header->wake_sequence;
+	before = load_relaxed(calls);
 	store_relaxed(&world.arena->header->free_low_mark, load_relaxed(&world.arena->header->free_segments));
 	ck_assert_int_eq(cache_write(&client.thread, &request, &result), 0);
-	ck_assert_int_eq(read(wake_fd, &signals, sizeof signals), sizeof signals);
+	ck_assert_uint_eq(load_relaxed(calls), before + 1);
 	/* not by every write, but by one that took a segment */
 	ck_assert_int_eq(cache_write(&client.thread, &request, &result), 0);
-	ck_assert_int_eq(read(wake_fd, &signals, sizeof signals), -1);
+	ck_assert_uint_eq(load_relaxed(calls), before + 1);
 	client_stop(&client);
-	close(wake_fd);
 	world_stop(&world);
 }
 END_TEST

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "client/channel.h"
 #include "larder.h"
 #include "tests/unit/client/fake.h"
 
@@ -211,7 +212,7 @@ START_TEST(test_answer_of_another_size)
 		                        sizeof garbage };
 
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-		assert_answer_refused(((struct answer){ garbage, sizes[i], 3 }), -EPROTO, "no larderd");
+		assert_answer_refused(((struct answer){ garbage, sizes[i], CHANNEL_FDS_MAX }), -EPROTO, "no larderd");
 }
 END_TEST
 
@@ -220,7 +221,7 @@ START_TEST(test_answer_of_another_type)
 	struct wire_welcome welcome = good_welcome();
 
 	welcome.type = WIRE_REPLY;
-	assert_answer_refused(answer_of(welcome, 3), -EPROTO, "no larderd");
+	assert_answer_refused(answer_of(welcome, CHANNEL_FDS_MAX), -EPROTO, "no larderd");
 }
 END_TEST
 
@@ -229,12 +230,12 @@ START_TEST(test_answer_with_impossible_fields)
 	struct wire_welcome welcome = good_welcome();
 
 	welcome.result = 1;
-	assert_answer_refused(answer_of(welcome, 3), -EPROTO, "no larderd");
+	assert_answer_refused(answer_of(welcome, CHANNEL_FDS_MAX), -EPROTO, "no larderd");
 	welcome.result = INT32_MIN;
 	assert_answer_refused(answer_of(welcome, 0), -EPROTO, "no larderd");
 	welcome.result = 0;
 	welcome.access = LARDER_READ_ONLY + 1;
-	assert_answer_refused(answer_of(welcome, 3), -EPROTO, "no larderd");
+	assert_answer_refused(answer_of(welcome, CHANNEL_FDS_MAX), -EPROTO, "no larderd");
 }
 END_TEST
 
@@ -243,7 +244,7 @@ START_TEST(test_wrong_number_of_descriptors)
 	struct wire_welcome welcome = good_welcome();
 
 	for (size_t count = 0; count <= FAKE_FDS_MAX; count++)
-		if (count != 3)
+		if (count != CHANNEL_FDS_MAX)
 			assert_answer_refused(answer_of(welcome, count), -EPROTO, "no larderd");
 }
 END_TEST
@@ -252,7 +253,7 @@ START_TEST(test_descriptors_of_something_else)
 {
 	struct wire_welcome welcome = good_welcome();
 
-	assert_answer_refused(answer_of(welcome, 3), -EPROTO, "arena");
+	assert_answer_refused(answer_of(welcome, CHANNEL_FDS_MAX), -EPROTO, "arena");
 }
 END_TEST
 
@@ -263,7 +264,7 @@ START_TEST(test_refusal_says_why)
 		                        .text = "user 4711 is not on the list" };
 
 	assert_answer_refused(answer_of(welcome, 0), -EACCES, "user 4711 is not on the list");
-	assert_answer_refused(answer_of(welcome, 3), -EPROTO, "no larderd");
+	assert_answer_refused(answer_of(welcome, CHANNEL_FDS_MAX), -EPROTO, "no larderd");
 	welcome.text[0] = '\0';
 	assert_answer_refused(answer_of(welcome, 0), -EACCES, larder_strerror(-EACCES));
 	memset(welcome.text, 'x', sizeof welcome.text);
@@ -326,7 +327,7 @@ END_TEST
 START_TEST(test_out_of_descriptors)
 {
 	struct wire_welcome welcome = good_welcome();
-	struct answer answer = answer_of(welcome, 3);
+	struct answer answer = answer_of(welcome, CHANNEL_FDS_MAX);
 	int before = open_descriptors();
 	struct rlimit limit;
 	struct fake fake;

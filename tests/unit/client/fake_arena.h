@@ -3,10 +3,9 @@
 #ifndef LARDER_TESTS_FAKE_ARENA_H
 #define LARDER_TESTS_FAKE_ARENA_H
 
-#include <sys/eventfd.h>
-
 #include "arena/arena.h"
 #include "arena/control.h"
+#include "arena/lease.h"
 #include "base/atomics.h"
 #include "larder.h"
 #include "tests/unit/client/fake.h"
@@ -16,7 +15,7 @@
 struct fake_arena {
 	struct fake fake;
 	struct arena arena;
-	int arena_fd, wake_fd;
+	int arena_fd;
 	fake_serve *talk; /* what to do with a connection after the welcome; NULL: let it stand */
 	void *context;
 
@@ -25,7 +24,7 @@ struct fake_arena {
 	struct control controls[FAKE_CLIENTS_MAX];
 	/* Kept to the end, so that a test in the same process can count its own descriptors. */
 	int connections[FAKE_CLIENTS_MAX];
-	int control_fds[FAKE_CLIENTS_MAX];
+	int control_fds[FAKE_CLIENTS_MAX], lease_fds[FAKE_CLIENTS_MAX];
 };
 
 static inline void fake_arena_welcome(struct fake *fake, int *connection)
@@ -39,16 +38,17 @@ static inline void fake_arena_welcome(struct fake *fake, int *connection)
 		.control_bytes = control_bytes(server->arena.segment_count),
 		.access = server->arena.header->access,
 	};
-	int fds[3] = { server->arena_fd, control_create(server->arena.segment_count, client + 1), server->wake_fd };
+	int fds[] = { lease_create(), server->arena_fd, control_create(server->arena.segment_count, client + 1) };
 
 	pthread_mutex_lock(&server->mutex);
-	if (control_map(fds[1], server->arena.segment_count, true, &server->controls[client], NULL) != 0)
+	if (control_map(fds[2], server->arena.segment_count, true, &server->controls[client], NULL) != 0)
 		abort();
 	server->connections[client] = *connection;
-	server->control_fds[client] = fds[1];
+	server->control_fds[client] = fds[2];
+	server->lease_fds[client] = fds[0];
 	server->clients = client + 1;
 	pthread_mutex_unlock(&server->mutex);
-	fake_send(*connection, &welcome, sizeof welcome, fds, 3);
+	fake_send(*connection, &welcome, sizeof welcome, fds, sizeof fds / sizeof fds[0]);
 	if (server->talk)
 		server->talk(fake, connection);
 	*connection = -1;
@@ -64,7 +64,6 @@ static inline struct fake_arena *fake_arena_start(enum larder_access access, fak
 	server->arena_fd = arena_memory(ARENA_BYTES_MIN, PAGES_SMALL, &plan.page_bytes, NULL);
 	ck_assert_int_ge(server->arena_fd, 0);
 	ck_assert_int_eq(arena_format(server->arena_fd, &plan, &server->arena, NULL), 0);
-	server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&server->mutex, NULL);
 	server->talk = talk;
 	server->context = context;
@@ -78,11 +77,11 @@ static inline void fake_arena_stop(struct fake_arena *server)
 	for (uint32_t i = 0; i < server->clients; i++) {
 		close(server->connections[i]);
 		close(server->control_fds[i]);
+		close(server->lease_fds[i]);
 		control_unmap(&server->controls[i]);
 	}
 	arena_unmap(&server->arena);
 	close(server->arena_fd);
-	close(server->wake_fd);
 	free(server);
 }
 

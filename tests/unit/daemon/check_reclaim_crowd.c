@@ -112,7 +112,7 @@ static void crowd_run(uint32_t stall_ms)
 	crowd.reclaim = reclaim_create(&crowd.world.self.thread, stall_ms);
 	expect_equal(reclaim_add_client(crowd.reclaim, &crowd.world.self.cache.control), 0);
 	for (uint32_t i = 0; i < WRITERS + READERS; i++) {
-		client_start_waiting(&crowd.world, &crowd.clients[i], WORLD_FENCED || i % 2, -1, 600000);
+		client_start_waiting(&crowd.world, &crowd.clients[i], WORLD_FENCED || i % 2, 600000);
 		expect_equal(reclaim_add_client(crowd.reclaim, &crowd.clients[i].cache.control), 0);
 	}
 	store_relaxed(&crowd.writers_left, WRITERS);

@@ -55,7 +55,7 @@ END_TEST
 START_TEST(test_missing_descriptors)
 {
 	struct vault vault = { 0 };
-	struct vault_client client = { .id = 1, .fds = { -1, -1, -1 } };
+	struct vault_client client = { .id = 1, .fds = { -1, -1, -1, -1 } };
 
 	ck_assert_int_eq(vault_put(&vault, &client), 0);
 	vault_drop(&vault, 1);

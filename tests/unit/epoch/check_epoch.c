@@ -229,7 +229,7 @@ static void torture_run(bool revoking)
 	torture.place[0] = 1;
 	world_start(&torture.world, MIB);
 	for (int i = 0; i < READERS; i++)
-		client_start_waiting(&torture.world, &torture.clients[i], WORLD_FENCED || i == READERS - 1, -1, 0);
+		client_start_waiting(&torture.world, &torture.clients[i], WORLD_FENCED || i == READERS - 1, 0);
 	threads_run(READERS + 1, torture_body, &torture);
 	for (int i = 0; i < READERS; i++) {
 		if (!revoking)

@@ -296,7 +296,7 @@ static void litmus_run(bool pins, bool fenced)
 
 	litmus.pins = pins;
 	world_start(&litmus.world, MIB);
-	client_start_waiting(&litmus.world, &litmus.client, fenced, -1, 0);
+	client_start_waiting(&litmus.world, &litmus.client, fenced, 0);
 	if (fenced)
 		litmus.world.arena->plain_epochs = false; /* then the keeper issues no barriers */
 	ck_assert(segment_take_chunks(litmus.world.arena, 0, 1, 1, &litmus.segment, &litmus.generation, &chunk));

@@ -39,15 +39,14 @@ struct world {
 };
 
 /* One more client, which writes no longer than timeout_ms waits for memory. */
-static inline void client_start_waiting(struct world *world, struct client *client, bool fenced, int wake_fd,
-                                        uint32_t timeout_ms)
+static inline void client_start_waiting(struct world *world, struct client *client, bool fenced, uint32_t timeout_ms)
 {
 	int control_fd = control_create(world->segments, ++world->clients);
 	struct fault fault = { "" };
 	int result;
 
 	expect(control_fd >= 0);
-	result = cache_attach(&client->cache, world->arena_fd, control_fd, wake_fd, true, fenced, timeout_ms, &fault);
+	result = cache_attach(&client->cache, world->arena_fd, control_fd, true, fenced, timeout_ms, &fault);
 	if (result)
 		expect_failed("%s", fault.text);
 	expect_equal(close(control_fd), 0);
@@ -56,7 +55,7 @@ static inline void client_start_waiting(struct world *world, struct client *clie
 
 static inline void client_start(struct world *world, struct client *client)
 {
-	client_start_waiting(world, client, WORLD_FENCED, -1, 0);
+	client_start_waiting(world, client, WORLD_FENCED, 0);
 }
 
 static inline void client_stop(struct client *client)
