@@ -50,6 +50,8 @@ typedef char config_path[CONFIG_PATH_MAX];
 	  "page size of the arena; auto: huge pages when they can be had") \
 	X(stall_ms, config_number, MILLISECONDS, "1000", 10, 3600000, "", RUNNING, \
 	  "how long a stopped thread may hold memory back") \
+	X(eviction, config_number, CHOICE, "s3-fifo", 0, 1, "s3-fifo fifo", RUNNING, \
+	  "what goes when memory is full; s3-fifo: what is used least; fifo: what is oldest") \
 	X(max_clients, config_number, COUNT, "1024", 1, 16384, "", RUNNING, \
 	  "processes that may be attached at a time") \
 	X(log_level, config_number, CHOICE, "info", 0, 4, "error warning notice info debug", RUNNING, \

@@ -186,6 +186,7 @@ static void on_supervisor(evutil_socket_t fd, short events, void *context)
 		keeper->config = message.config;
 		log_set_level((enum log_level)(LOG_ERROR + keeper->config.log_level));
 		reclaim_set_stall(keeper->reclaim, (uint32_t)keeper->config.stall_ms);
+		reclaim_set_policy(keeper->reclaim, policy_of(keeper->config.eviction));
 		break;
 	case VAULT_PING:
 		message.kind = VAULT_PONG;
@@ -258,6 +259,7 @@ static int open_cache(struct keeper *keeper, const struct arena *arena, struct f
 	keeper->reclaim = reclaim_create(&keeper->thread, (uint32_t)keeper->config.stall_ms);
 	if (!keeper->message || !keeper->payload || !keeper->reclaim)
 		return fault_set(fault, -ENOMEM, "out of memory");
+	reclaim_set_policy(keeper->reclaim, policy_of(keeper->config.eviction));
 	return waker_start(&arena->header->wake_sequence, keeper->wake_fd, WAKE_MS);
 }
 

@@ -2,8 +2,9 @@
 /*
  * How memory comes back. A data segment goes through these stages; many may be in each, and none waits for another:
  *
- *	DRAINING  condemned: writers that look at its state go elsewhere; we wait for those who pinned it before
- *	GRACE     unlinked: no slot refers to its objects any more; we wait for the sections that may still see them
+ *	DRAINING  condemned: writers that look at its state go elsewhere; we wait for those who pinned it before; then what is worth it
+ *	          is moved, and the rest unlinked (evacuate.c)
+ *	GRACE     empty: no slot refers to its objects any more; we wait for the sections that may still see them
  *	PINNED    only views can still hold it
  *
  * and a split index segment through GRACE alone, but it also waits until no revoked thread is left: the late
@@ -20,21 +21,27 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "base/platform.h"
+#include "cache/heat.h"
+#include "daemon/evacuate.h"
 #include "daemon/growth.h"
 #include "daemon/log.h"
 #include "epoch/grace.h"
 #include "index/index.h"
-#include "object/walk.h"
 
 #define IDLE_MS 250u        /* longest time between two looks at the arena */
 #define WAITING_MS 1u       /* while a stage waits */
+#define HELD_MS 20u         /* how long a held segment is expected back any moment */
 #define CONDEMN_BATCH 16u   /* segments taken into work at once */
+#define EVACUATE_BATCH 4u   /* segments emptied in one run, a few milliseconds each */
+#define WASTE_SHARE 2       /* compacted at leisure: what is dead for one part in so many */
+#define WASTE_SHARE_LOW 6   /* and rather than evict, when memory is low */
 #define EMPTY_LIFE_MS 1000u /* how long a segment in which nothing was stored yet stays */
 
 enum stage { STAGE_NONE, STAGE_DRAINING, STAGE_GRACE, STAGE_PINNED };
-enum reason { REASON_EXPIRED, REASON_EVICTED, REASON_SPLIT };
+enum reason { REASON_EXPIRED, REASON_EVICTED, REASON_COMPACTED, REASON_SPLIT };
 
 struct work {
 	enum stage stage;
@@ -46,11 +53,14 @@ struct work {
 struct client {
 	struct control *control;
 	uint64_t hits, misses, sets, deletes; /* of its counters, what was added to the arena's */
+	uint64_t samples;                     /* of its samples of use, what was dealt with */
 };
 
 struct reclaim {
 	struct arena *arena;
 	uint32_t stall_ms;
+	const struct policy *policy;
+	struct evacuator evacuator;
 	struct growth growth;
 	struct client *clients;
 	uint32_t client_count, client_room;
@@ -71,7 +81,7 @@ static struct client sum_counters(struct control *control)
 {
 	struct control_page *page = control->page;
 	uint64_t high = load_relaxed(&page->thread_high);
-	struct client sum = { .control = control };
+	struct client sum = { .control = control, .samples = load_relaxed(&page->sample_count) };
 
 	for (uint64_t i = 0; i < high && i < THREADS_MAX; i++) {
 		sum.hits += load_relaxed(&page->threads[i].hits);
@@ -91,13 +101,18 @@ static void add_counters(struct reclaim *reclaim, struct client *client)
 	add_counter(&header->hits, now.hits - client->hits);
 	add_counter(&header->sets, now.sets - client->sets);
 	add_counter(&header->deletes, now.deletes - client->deletes);
+	now.samples = client->samples;
 	*client = now;
 }
 
-static void update_statistics(struct reclaim *reclaim)
+static void read_control_pages(struct reclaim *reclaim)
 {
-	for (uint32_t i = 0; i < reclaim->client_count; i++)
-		add_counters(reclaim, &reclaim->clients[i]);
+	for (uint32_t i = 0; i < reclaim->client_count; i++) {
+		struct client *client = &reclaim->clients[i];
+
+		add_counters(reclaim, client);
+		heat_collect(reclaim->evacuator.keeper, client->control, &client->samples);
+	}
 }
 
 int reclaim_add_client(struct reclaim *reclaim, struct control *control)
@@ -199,16 +214,14 @@ static uint64_t expiry_of(const struct arena *arena, uint32_t segment, struct se
 }
 
 /* Condemns what has expired. Return: when the next will, in arena time. */
-static uint64_t condemn_expired(struct reclaim *reclaim, uint64_t now_ms, uint32_t *ret_free)
+static uint64_t condemn_expired(struct reclaim *reclaim, uint64_t now_ms)
 {
 	uint64_t next = UINT64_MAX;
 
-	*ret_free = 0;
 	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
 		struct segment_word word = segment_load(reclaim->arena, segment);
 		uint64_t expires_ms;
 
-		*ret_free += word.state == SEGMENT_FREE;
 		if (word.state != SEGMENT_OPEN)
 			continue;
 		expires_ms = expiry_of(reclaim->arena, segment, word);
@@ -220,25 +233,9 @@ static uint64_t condemn_expired(struct reclaim *reclaim, uint64_t now_ms, uint32
 	return next;
 }
 
-static uint32_t oldest_segment(const struct arena *arena)
-{
-	uint64_t oldest_ms = UINT64_MAX;
-	uint32_t oldest = arena->segment_count;
-
-	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
-		uint64_t opened_ms = load_relaxed(&arena->table[segment].opened_ms);
-
-		if (segment_load(arena, segment).state == SEGMENT_OPEN && opened_ms < oldest_ms) {
-			oldest_ms = opened_ms;
-			oldest = segment;
-		}
-	}
-	return oldest;
-}
-
 /*
- * Segments that can be expected to be free soon. One that a view or a writer has held for longer than a stopped thread is
- * waited for is not counted any more; until then it is, or a few views held for a moment would drive everything else out.
+ * Segments that can be expected to be free soon. One that a view or a writer has held for some time is not counted any more: who
+ * holds it may itself be waiting for memory. Until then it is, or views held for a moment would drive everything else out.
  */
 static uint32_t coming_free(const struct reclaim *reclaim)
 {
@@ -249,43 +246,99 @@ static uint32_t coming_free(const struct reclaim *reclaim)
 		const struct work *work = &reclaim->work[segment];
 
 		coming += work->stage == STAGE_GRACE ||
-		          (work->stage != STAGE_NONE && now_ms - work->since_ms < reclaim->stall_ms);
+		          (work->stage != STAGE_NONE && now_ms - work->since_ms < HELD_MS);
 	}
 	return coming;
 }
 
-/* When memory runs low, the oldest go. */
-static void condemn_oldest(struct reclaim *reclaim, uint32_t free)
+/* Compacts the segment with the most dead bytes, if they are one part of it in so many. Return: how many they are. */
+static uint64_t condemn_wasted(struct reclaim *reclaim, const struct survey *survey, uint32_t share)
+{
+	uint64_t bytes = reclaim->arena->segment_bytes;
+
+	if (survey->free + reclaim->evacuator.reserve_count == 0)
+		return 0;
+	for (uint32_t i = 0; i < survey->wasted.count; i++) {
+		uint64_t dead_bytes = bytes - survey->wasted.keys[i];
+
+		if (dead_bytes * share < bytes)
+			break;
+		if (condemn(reclaim, survey->wasted.segments[i], REASON_COMPACTED))
+			return dead_bytes;
+	}
+	return 0;
+}
+
+static bool condemn_first(struct reclaim *reclaim, const struct survey_queue *queue)
+{
+	for (uint32_t i = 0; i < queue->count; i++)
+		if (condemn(reclaim, queue->segments[i], REASON_EVICTED))
+			return true;
+	return false;
+}
+
+/* Evicts the next segment of the pool that the policy names; only if none is full, one that is still being filled. */
+static bool condemn_next(struct reclaim *reclaim, struct survey *survey)
+{
+	enum pool pool;
+
+	if (survey->data[POOL_PROBATION] + survey->data[POOL_MAIN] == 0)
+		return condemn_first(reclaim, &survey->filling);
+	pool = reclaim->policy->choose(survey);
+	if (!condemn_first(reclaim, &survey->oldest[pool]))
+		return false;
+	survey->data[pool]--;
+	return true;
+}
+
+/* When memory runs low, something must go: first what is dead, then what is worth the least. */
+static void make_room(struct reclaim *reclaim, struct survey *survey)
 {
 	uint32_t low = load_relaxed(&reclaim->arena->header->free_low_mark);
 	uint32_t target = low * 2 + reclaim->growth.segments_wanted;
-	uint32_t coming;
+	uint64_t bytes = reclaim->arena->segment_bytes, gained;
 
-	if (free >= low + reclaim->growth.segments_wanted)
+	if (survey->free >= low + reclaim->growth.segments_wanted) {
+		if (!reclaim->in_work)
+			condemn_wasted(reclaim, survey, WASTE_SHARE);
 		return;
-	coming = coming_free(reclaim);
-	for (uint32_t i = 0; i < CONDEMN_BATCH && free + coming < target; i++) {
-		uint32_t segment = oldest_segment(reclaim->arena);
+	}
+	while (evacuator_wants(&reclaim->evacuator) && survey->free > 1) {
+		uint32_t segment;
 
-		if (segment == reclaim->arena->segment_count)
-			return;
-		coming += condemn(reclaim, segment, REASON_EVICTED);
+		if (!segment_take_reserve(reclaim->arena, &segment))
+			break;
+		evacuator_give(&reclaim->evacuator, segment);
+		survey->free--;
+	}
+	gained = (survey->free + coming_free(reclaim)) * bytes;
+	for (uint32_t i = 0; i < CONDEMN_BATCH && gained < target * bytes; i++) {
+		uint64_t dead_bytes = condemn_wasted(reclaim, survey, WASTE_SHARE_LOW);
+
+		gained += dead_bytes ? dead_bytes : condemn_next(reclaim, survey) * bytes;
 	}
 }
 
 /* ---- the stages ---------------------------------------------------------------------------------------------------- */
 
-static void unlink_objects(const struct arena *arena, uint32_t segment)
+/* Empties a segment that nobody writes into. False: it must be opened again. */
+static bool empty(struct reclaim *reclaim, uint32_t segment)
 {
-	uint32_t generation = segment_load(arena, segment).generation;
-	struct object_walk walk = { .segment = segment };
-	struct object_view object;
+	const struct arena *arena = reclaim->arena;
 
-	while (object_walk_next(arena, &walk, &object))
-		index_unlink(arena, &object, generation);
-	if (walk.faults)
-		log_line(LOG_WARNING, "segment %u holds what no writer leaves there: some process wrote over it",
-		         segment);
+	switch (reclaim->work[segment].reason) {
+	case REASON_EXPIRED:
+		/* A writer may have stored something that lives longer just before it saw the state. */
+		if (expiry_of(arena, segment, segment_load(arena, segment)) > arena_now_ms(arena))
+			return false;
+		evacuate_expired(arena, segment);
+		return true;
+	case REASON_COMPACTED:
+		return evacuate_compacted(&reclaim->evacuator, segment);
+	default:
+		evacuate_evicted(&reclaim->evacuator, reclaim->policy, segment);
+		return true;
+	}
 }
 
 /* DRAINING -> GRACE for all that have no writer. Return: how many went on. */
@@ -295,21 +348,18 @@ static uint32_t drain(struct reclaim *reclaim)
 	uint32_t drained = 0;
 	uint64_t epoch;
 
-	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+	for (uint32_t segment = 0; segment < arena->segment_count && drained < EVACUATE_BATCH; segment++) {
 		struct work *work = &reclaim->work[segment];
 
 		if (work->stage != STAGE_DRAINING || write_pinned(reclaim, segment))
 			continue;
-		/* A writer may have stored something that lives longer just before it saw the state. */
-		if (work->reason == REASON_EXPIRED &&
-		    expiry_of(arena, segment, segment_load(arena, segment)) > arena_now_ms(arena)) {
+		failpoint("reclaim.drained");
+		if (!empty(reclaim, segment)) {
 			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
 			failpoint("reclaim.reopened");
 			enter_stage(reclaim, segment, STAGE_NONE);
 			continue;
 		}
-		failpoint("reclaim.drained");
-		unlink_objects(arena, segment);
 		failpoint("reclaim.unlinked");
 		enter_stage(reclaim, segment, STAGE_GRACE);
 		work->epoch = UINT64_MAX;
@@ -354,10 +404,18 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 		fetch_add_relaxed(&header->expired_segments, 1);
 	if (work->reason == REASON_EVICTED)
 		fetch_add_relaxed(&header->evicted_segments, 1);
+	if (work->reason == REASON_COMPACTED)
+		fetch_add_relaxed(&header->compacted_segments, 1);
 	failpoint("reclaim.retiring");
 	segment_change(reclaim->arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);
 	failpoint("reclaim.retired");
-	segment_recycle(reclaim->arena, segment);
+	if (evacuator_wants(&reclaim->evacuator) &&
+	    load_relaxed(&header->free_segments) < load_relaxed(&header->free_low_mark)) {
+		segment_recycle_to_reserve(reclaim->arena, segment);
+		evacuator_give(&reclaim->evacuator, segment);
+	} else {
+		segment_recycle(reclaim->arena, segment);
+	}
 	enter_stage(reclaim, segment, STAGE_NONE);
 }
 
@@ -404,18 +462,21 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
 	uint64_t now_ms = arena_now_ms(arena);
-	uint32_t free, freed = 0, retired;
-	uint64_t next_expiry_ms = condemn_expired(reclaim, now_ms, &free);
+	uint32_t freed = 0, retired;
+	uint64_t next_expiry_ms = condemn_expired(reclaim, now_ms);
+	struct survey survey;
 	bool growing;
 
-	store_relaxed(&arena->header->free_segments, free); /* it is only a hint to writers, and may have drifted */
+	survey_take(arena, &survey);
+	store_relaxed(&arena->header->free_segments, survey.free); /* it is only a hint to writers, and may have drifted */
 	growing = growth_run(&reclaim->growth, arena, &retired);
 	if (retired != GROWTH_NONE) {
 		retire_index(reclaim, retired);
 		tell_writers(arena);
 	}
-	condemn_oldest(reclaim, free);
-	update_statistics(reclaim);
+	make_room(reclaim, &survey);
+	ghost_set_window(arena, evacuator_ghost_window(&reclaim->evacuator, survey.data[POOL_MAIN]));
+	read_control_pages(reclaim);
 	if (reclaim->in_work) {
 		if (grace_barrier(arena))
 			return WAITING_MS;
@@ -461,6 +522,9 @@ static void adopt(struct reclaim *reclaim)
 			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
 			failpoint("adopt.reopened");
 			break;
+		case SEGMENT_RESERVE:
+			segment_change(arena, segment, SEGMENT_RESERVE, SEGMENT_FREE); /* it is as clean */
+			break;
 		case SEGMENT_RETIRED:
 			failpoint("adopt.retired");
 			retire_index(reclaim, segment);
@@ -488,6 +552,8 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 		return NULL;
 	reclaim->arena = arena;
 	reclaim->stall_ms = stall_ms;
+	reclaim->policy = &policy_s3fifo;
+	evacuator_init(&reclaim->evacuator, keeper);
 	growth_init(&reclaim->growth);
 	store_relaxed(&arena->header->free_low_mark, low < 1 ? 1 : low > 64 ? 64 : low);
 	failpoint("adopt.beginning");
@@ -505,4 +571,9 @@ void reclaim_destroy(struct reclaim *reclaim)
 void reclaim_set_stall(struct reclaim *reclaim, uint32_t stall_ms)
 {
 	reclaim->stall_ms = stall_ms;
+}
+
+void reclaim_set_policy(struct reclaim *reclaim, const struct policy *policy)
+{
+	reclaim->policy = policy;
 }

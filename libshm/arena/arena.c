@@ -149,7 +149,10 @@ static void plan_geometry(struct arena_header *header, uint64_t bytes)
 	header->directory_bits = directory_bits_for(header->segment_count);
 	header->table_offset = 4096;
 	header->directory_offset = header->table_offset + header->segment_count * sizeof(struct segment_entry);
-	end = header->directory_offset + (sizeof(atomic_u32) << header->directory_bits);
+	header->ghost_offset = header->directory_offset + (sizeof(atomic_u32) << header->directory_bits);
+	header->ghost_offset = (header->ghost_offset + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	header->ghost_lines = bytes / GHOST_GRAIN;
+	end = header->ghost_offset + header->ghost_lines * sizeof(struct ghost_line);
 	header->system_segments = (end + header->segment_bytes - 1) / header->segment_bytes;
 }
 
@@ -161,6 +164,8 @@ static void adopt_geometry(struct arena *arena, const struct arena_header *heade
 	arena->header = (struct arena_header *)(void *)arena->base;
 	arena->table = (struct segment_entry *)(void *)(arena->base + header->table_offset);
 	arena->directory = (atomic_u32 *)(void *)(arena->base + header->directory_offset);
+	arena->ghosts = (struct ghost_line *)(void *)(arena->base + header->ghost_offset);
+	arena->ghost_lines = header->ghost_lines;
 	arena->segment_bytes = header->segment_bytes;
 	arena->segment_shift = (uint32_t)__builtin_ctzll(header->segment_bytes);
 	arena->segment_count = (uint32_t)header->segment_count;
@@ -261,6 +266,7 @@ static int check_header(const struct arena_header *header, uint64_t bytes, struc
 	if (header->arena_bytes != bytes || header->segment_bytes != expected.segment_bytes ||
 	    header->segment_count != expected.segment_count || header->system_segments != expected.system_segments ||
 	    header->table_offset != expected.table_offset || header->directory_offset != expected.directory_offset ||
+	    header->ghost_offset != expected.ghost_offset || header->ghost_lines != expected.ghost_lines ||
 	    header->directory_bits != expected.directory_bits)
 		return fault_set(fault, -EPROTO,
 		                 "the arena's header contradicts its size: it was damaged; restart larderd "

@@ -19,7 +19,9 @@ struct arena {
 	struct arena_header *header;
 	struct segment_entry *table;
 	atomic_u32 *directory;
+	struct ghost_line *ghosts;
 	uint64_t bytes;
+	uint64_t ghost_lines;
 	uint64_t segment_bytes;
 	uint32_t segment_shift;
 	uint32_t segment_count;

@@ -35,7 +35,7 @@ void segment_format(struct arena *arena)
 }
 
 /* Takes a free segment; the truth is in the state words alone, so there is no list that a killed process could break. */
-static bool take_free(const struct arena *arena, enum segment_state state, uint32_t ttl_class, uint32_t chunks,
+static bool take_free(const struct arena *arena, enum segment_state state, uint32_t slab, uint32_t chunks,
                       uint64_t now_ms, uint32_t *ret_segment, uint32_t *ret_generation)
 {
 	uint32_t hint = load_relaxed(&arena->header->search_hint);
@@ -51,7 +51,8 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 		if (word.state != SEGMENT_FREE)
 			continue;
 		word.state = state;
-		word.ttl_class = ttl_class;
+		word.pool = slab / TTL_CLASSES;
+		word.ttl_class = slab % TTL_CLASSES;
 		word.next_chunk = chunks;
 		if (!cas_acq_rel(&entry->state, &packed, segment_pack(word)))
 			continue;
@@ -67,8 +68,8 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 	return false;
 }
 
-/* Takes chunks of a segment that is open for the class. */
-static bool take_from(const struct arena *arena, uint32_t segment, uint32_t ttl_class, uint32_t chunks,
+/* Takes chunks of a segment that is open for the slab. */
+static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab, uint32_t chunks,
                       uint32_t *ret_generation, uint32_t *ret_chunk)
 {
 	atomic_u64 *state = &arena->table[segment].state;
@@ -77,7 +78,7 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t ttl_
 	for (;;) {
 		struct segment_word word = segment_unpack(packed);
 
-		if (word.state != SEGMENT_OPEN || word.ttl_class != ttl_class ||
+		if (word.state != SEGMENT_OPEN || segment_slab(word) != slab ||
 		    word.next_chunk + chunks > arena->chunks)
 			return false;
 		*ret_chunk = word.next_chunk;
@@ -90,26 +91,26 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t ttl_
 	}
 }
 
-bool segment_take_chunks(const struct arena *arena, uint32_t ttl_class, uint32_t chunks, uint64_t now_ms,
+bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chunks, uint64_t now_ms,
                          uint32_t *ret_segment, uint32_t *ret_generation, uint32_t *ret_chunk)
 {
-	atomic_u32 *open = &arena->header->open_segment[ttl_class];
+	atomic_u32 *open = &arena->header->open_segment[slab];
 	uint32_t current = load_relaxed(open); /* a hint: take_from checks what it names */
 	struct segment_word kept = { .state = SEGMENT_FREE };
 
 	if (current > 0 && current <= arena->segment_count) {
-		if (take_from(arena, current - 1, ttl_class, chunks, ret_generation, ret_chunk)) {
+		if (take_from(arena, current - 1, slab, chunks, ret_generation, ret_chunk)) {
 			*ret_segment = current - 1;
 			return true;
 		}
 		kept = segment_load(arena, current - 1);
 	}
-	if (!take_free(arena, SEGMENT_OPEN, ttl_class, chunks, now_ms, ret_segment, ret_generation))
+	if (!take_free(arena, SEGMENT_OPEN, slab, chunks, now_ms, ret_segment, ret_generation))
 		return false;
 	*ret_chunk = 0;
 	failpoint("segment.unnamed");
-	/* The class goes on in whichever has more room left; when two writers came at once, the later one decides. */
-	if (kept.state != SEGMENT_OPEN || kept.ttl_class != ttl_class || kept.next_chunk >= chunks)
+	/* The slab goes on in whichever has more room left; when two writers came at once, the later one decides. */
+	if (kept.state != SEGMENT_OPEN || segment_slab(kept) != slab || kept.next_chunk >= chunks)
 		store_relaxed(open, *ret_segment + 1);
 	return true;
 }
@@ -151,7 +152,7 @@ bool segment_take_index(const struct arena *arena, uint32_t *ret_segment)
 	return take_free(arena, SEGMENT_RETIRED, 0, 0, 0, ret_segment, &generation);
 }
 
-void segment_recycle(const struct arena *arena, uint32_t segment)
+static void recycle(const struct arena *arena, uint32_t segment, enum segment_state state)
 {
 	struct segment_entry *entry = &arena->table[segment];
 	struct segment_word word = segment_load(arena, segment);
@@ -165,10 +166,42 @@ void segment_recycle(const struct arena *arena, uint32_t segment)
 	}
 	store_relaxed(&entry->expires_ms, 0);
 	store_relaxed(&entry->children, 0);
+	store_relaxed(&entry->dead_units, 0);
 	failpoint("recycle.cleared");
-	word = (struct segment_word){ .generation = word.generation + 1 };
+	word = (struct segment_word){ .generation = word.generation + 1, .state = state };
 	/* R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs. */
 	store_release(&entry->state, segment_pack(word));
+}
+
+void segment_recycle(const struct arena *arena, uint32_t segment)
+{
+	recycle(arena, segment, SEGMENT_FREE);
 	failpoint("recycle.freed");
 	fetch_add_relaxed(&arena->header->free_segments, 1);
+}
+
+bool segment_take_reserve(const struct arena *arena, uint32_t *ret_segment)
+{
+	uint32_t generation;
+
+	return take_free(arena, SEGMENT_RESERVE, 0, 0, 0, ret_segment, &generation);
+}
+
+void segment_recycle_to_reserve(const struct arena *arena, uint32_t segment)
+{
+	recycle(arena, segment, SEGMENT_RESERVE);
+}
+
+void segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t slab, uint64_t now_ms)
+{
+	struct segment_entry *entry = &arena->table[segment];
+	struct segment_word word = segment_load(arena, segment);
+
+	store_relaxed(&entry->opened_ms, now_ms);
+	word.state = SEGMENT_OPEN;
+	word.pool = slab / TTL_CLASSES;
+	word.ttl_class = slab % TTL_CLASSES;
+	/* R9 -> A9: as when it became free. */
+	store_release(&entry->state, segment_pack(word));
+	store_relaxed(&arena->header->open_segment[slab], segment + 1);
 }

@@ -3,6 +3,7 @@
  * Segments: the unit of allocation, expiry, eviction and reuse, and the state word through which they change hands.
  *
  *	FREE -> OPEN -> CONDEMNED -> (unlinked, grace period, no pin) -> RETIRED -> FREE with generation + 1
+ *	                                                          RETIRED -> RESERVE -> OPEN, the keeper's own
  *	FREE -> RETIRED -> INDEX -> (split) -> RETIRED -> (grace period)         -> FREE with generation + 1
  *
  * A keeper that died leaves CONDEMNED segments, whose memory is untouched and which may be opened again, and RETIRED ones, which
@@ -20,6 +21,7 @@
 struct segment_word {
 	uint32_t generation;
 	enum segment_state state;
+	enum pool pool;
 	uint32_t ttl_class;
 	uint32_t next_chunk;
 };
@@ -27,7 +29,8 @@ struct segment_word {
 static inline uint64_t segment_pack(struct segment_word word)
 {
 	return (uint64_t)word.generation | (uint64_t)word.state << SEGMENT_STATE_SHIFT |
-	       (uint64_t)word.ttl_class << SEGMENT_CLASS_SHIFT | (uint64_t)word.next_chunk << SEGMENT_CHUNK_SHIFT;
+	       (uint64_t)word.ttl_class << SEGMENT_CLASS_SHIFT | (uint64_t)word.pool << SEGMENT_POOL_SHIFT |
+	       (uint64_t)word.next_chunk << SEGMENT_CHUNK_SHIFT;
 }
 
 static inline struct segment_word segment_unpack(uint64_t packed)
@@ -35,7 +38,8 @@ static inline struct segment_word segment_unpack(uint64_t packed)
 	struct segment_word word = {
 		.generation = (uint32_t)packed,
 		.state = (enum segment_state)(packed >> SEGMENT_STATE_SHIFT & 0xff),
-		.ttl_class = (uint32_t)(packed >> SEGMENT_CLASS_SHIFT & 0xff),
+		.pool = (enum pool)(packed >> SEGMENT_POOL_SHIFT & 1),
+		.ttl_class = (uint32_t)(packed >> SEGMENT_CLASS_SHIFT & 0x7f),
 		.next_chunk = (uint32_t)(packed >> SEGMENT_CHUNK_SHIFT & 0xffff),
 	};
 
@@ -63,6 +67,30 @@ static inline uint32_t segment_class(uint64_t ttl_ms)
 	return bits == 0 ? 1 : bits < TTL_CLASSES ? bits : TTL_CLASSES - 1;
 }
 
+/* The slab to which a segment belongs. */
+static inline uint32_t segment_slab(struct segment_word word)
+{
+	return (uint32_t)word.pool * TTL_CLASSES + word.ttl_class;
+}
+
+/*
+ * The slab for objects of a pool that live so long. Each slab in use takes a segment that is partly empty, so where there are
+ * few segments several TTL classes share the slab of the longest-lived of them.
+ */
+static inline uint32_t segment_slab_for(const struct arena *arena, enum pool pool, uint64_t ttl_ms)
+{
+	uint32_t together = arena->segment_count < 256 ? 4 : arena->segment_count < 1024 ? 2 : 1;
+	uint32_t ttl_class = (segment_class(ttl_ms) + together - 1) / together * together;
+
+	return (uint32_t)pool * TTL_CLASSES + (ttl_class < TTL_CLASSES ? ttl_class : TTL_CLASSES - 1);
+}
+
+/* The segment in which the byte at an offset lies. */
+static inline uint32_t segment_of(const struct arena *arena, uint64_t offset)
+{
+	return (uint32_t)(offset >> arena->segment_shift);
+}
+
 /* Gives a fresh table its first states, and the index its first segment. */
 void segment_format(struct arena *arena);
 
@@ -70,14 +98,20 @@ void segment_format(struct arena *arena);
 void segment_clear_index(const struct arena *arena, uint32_t segment);
 
 /*
- * Takes chunks in a row for a class: from the segment where the class allocates, or a free one. Returns false when no
+ * Takes chunks in a row for a slab: from the segment where the slab allocates, or a free one. Returns false when no
  * segment is free. Lock-free; a writer killed in it loses at most the chunks until their segment is recycled.
  */
-bool segment_take_chunks(const struct arena *arena, uint32_t ttl_class, uint32_t chunks, uint64_t now_ms,
+bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chunks, uint64_t now_ms,
                          uint32_t *ret_segment, uint32_t *ret_generation, uint32_t *ret_chunk);
 
 /* Raises the time before which the keeper must not expire the segment. Comes before an object is published in it. */
 void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t expires_ms);
+
+/* Notes that an object of a data segment is dead: size bytes that compaction could bring back. A hint. */
+static inline void segment_add_dead(const struct arena *arena, uint32_t segment, uint64_t size)
+{
+	fetch_add_relaxed(&arena->table[segment].dead_units, (uint32_t)(size / OBJECT_UNIT));
+}
 
 /* Keeper: turns one state into another. False: it was not in the first, or changed meanwhile. */
 bool segment_change(const struct arena *arena, uint32_t segment, enum segment_state from, enum segment_state to);
@@ -85,7 +119,17 @@ bool segment_change(const struct arena *arena, uint32_t segment, enum segment_st
 /* Keeper: takes a free segment for the index. The caller clears it. */
 bool segment_take_index(const struct arena *arena, uint32_t *ret_segment);
 
-/* Keeper: makes a retired segment free, with the next generation, having zeroed what it must not show in its next life. */
+/*
+ * Keeper: gives a retired segment its next generation, having zeroed what it must not show in its next life. It is free then, or
+ * the keeper's reserve.
+ */
 void segment_recycle(const struct arena *arena, uint32_t segment);
+void segment_recycle_to_reserve(const struct arena *arena, uint32_t segment);
+
+/* Keeper: takes a free segment as reserve. False: none is free. */
+bool segment_take_reserve(const struct arena *arena, uint32_t *ret_segment);
+
+/* Keeper: makes a segment of the reserve the one in which a slab allocates. */
+void segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t slab, uint64_t now_ms);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hash of keys: XXH3, 64 bits, with the arena's random secret, so that who can choose keys cannot choose where they go.
- * Its bits are used apart: the lowest 11 are the tag in the slot word, the next 32 choose the home bucket, the highest
+ * Its bits are used apart: the lowest 9 are the tag in the slot word, the next 32 choose the home bucket, the highest
  * ones are the index of the directory.
  */
 #ifndef LARDER_BASE_HASH_H
@@ -58,7 +58,7 @@ static inline uint64_t hash_tag(uint64_t hash)
 
 static inline uint32_t hash_home(uint64_t hash, uint32_t homes)
 {
-	return (uint32_t)((hash >> 11 & UINT32_MAX) * homes >> 32);
+	return (uint32_t)((hash >> 9 & UINT32_MAX) * homes >> 32);
 }
 
 static inline uint32_t hash_directory(uint64_t hash, uint32_t directory_bits)

@@ -17,7 +17,7 @@
 #include "base/atomics.h"
 
 #ifndef LAYOUT_VERSION /* a test of upgrades makes a larderd of another layout */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 #endif
 #define ARENA_MAGIC UINT64_C(0x414e4552414c4452) /* "RDLARENA": an arena */
 #define CONTROL_MAGIC UINT64_C(0x4c5254434c4452) /* "RDLCTRL": a control page */
@@ -42,6 +42,17 @@
  */
 #define TTL_CLASSES 24
 
+/*
+ * Eviction pools: new keys begin in probation; what is used there, or comes back soon after it was evicted, is in main.
+ * A slab is the segments of one pool and TTL class: slab number = pool * TTL_CLASSES + TTL class.
+ */
+enum pool { POOL_PROBATION = 0, POOL_MAIN = 1, POOLS };
+#define SLABS (POOLS * TTL_CLASSES)
+
+/* The ghost table: a cache line for each so many bytes of arena, so one ghost for 256 bytes, in 0.8 % of the memory. */
+#define GHOST_GRAIN (UINT64_C(8) << 10)
+#define GHOSTS_PER_LINE 32
+
 /* ---- arena header ------------------------------------------------------------------------------------------------ */
 
 struct arena_header {
@@ -55,6 +66,8 @@ struct arena_header {
 	uint64_t table_offset;     /* struct segment_entry[segment_count] */
 	uint64_t directory_offset; /* atomic_u32[1 << directory_bits], by the highest bits of the hash */
 	uint64_t directory_bits;
+	uint64_t ghost_offset; /* struct ghost_line[ghost_lines] */
+	uint64_t ghost_lines;
 	uint64_t page_bytes;      /* page size of the memory, for information */
 	uint64_t access;          /* enum larder_access */
 	uint64_t arena_id;        /* random: tells one arena from the next */
@@ -68,6 +81,11 @@ struct arena_header {
 	atomic_u64 clients;
 	atomic_u64 expired_segments;
 	atomic_u64 evicted_segments;
+	atomic_u64 compacted_segments;
+	atomic_u64 evicted_objects; /* alive when their segment was evicted, and not moved */
+	atomic_u64 moved_objects;   /* by eviction and compaction */
+	atomic_u64 ghosts;       /* keys that became ghosts, ever: the ghost table's clock */
+	atomic_u64 ghost_window; /* a ghost fades when so many others came after it */
 	atomic_u64 gets, hits, sets,
 		deletes; /* of all clients, dead and alive; brought up to date a few times a second */
 
@@ -78,7 +96,7 @@ struct arena_header {
 	atomic_u32 search_hint;                          /* segment from which to look for a free one */
 	atomic_u32 wake_sequence; /* futex: a writer adds 1 when the keeper should look for memory */
 	_Alignas(PRIVATE_LINE)
-		atomic_u32 open_segment[TTL_CLASSES]; /* segment + 1 in which a class allocates; 0: none */
+		atomic_u32 open_segment[SLABS]; /* segment + 1 in which a slab allocates; 0: none */
 };
 
 /* ---- segments ---------------------------------------------------------------------------------------------------- */
@@ -90,18 +108,20 @@ enum segment_state {
 	SEGMENT_INDEX = 3,     /* buckets */
 	SEGMENT_RETIRED =
 		4,         /* nothing refers to it: an index segment before or after its life, data about to be free */
-	SEGMENT_SYSTEM = 5 /* header and tables */
+	SEGMENT_SYSTEM = 5,  /* header and tables */
+	SEGMENT_RESERVE = 6  /* as free, but the keeper's: room for what it moves */
 };
 
 /*
  * The state word of a segment, changed by compare-and-swap only, so that taking a chunk, condemning and recycling exclude
- * each other:	{ next chunk:16 | TTL class:8 | state:8 | generation:32 }, generation lowest.
+ * each other:	{ next chunk:16 | pool:1 | TTL class:7 | state:8 | generation:32 }, generation lowest.
  *
  * A thread that keeps a run for hours compares the whole generation; a slot word has room for its lowest bits only, which
  * serve the length of one operation.
  */
 #define SEGMENT_STATE_SHIFT 32
 #define SEGMENT_CLASS_SHIFT 40
+#define SEGMENT_POOL_SHIFT 47
 #define SEGMENT_CHUNK_SHIFT 48
 
 struct segment_entry {
@@ -112,7 +132,7 @@ struct segment_entry {
 	atomic_u32 prefix;   /* index: the first directory entry it serves */
 	atomic_u32 depth;    /* index: how many directory bits its keys share */
 	atomic_u32 overflow_used; /* index: overflow buckets that have an owner; a hint for growth */
-	atomic_u32 reserved;
+	atomic_u32 dead_units; /* data: OBJECT_UNITs of objects that were replaced or deleted; a hint for compaction */
 };
 
 /* At the start of every run of chunks. The words of an unused chunk are zero. */
@@ -131,7 +151,7 @@ struct chunk_header {
  */
 struct object {
 	atomic_u64
-		head; /* { value size:32 | heat:8, for eviction | OBJECT_...:8 | key size:16 }; 0: no object here (yet) */
+		head; /* { value size:32 | zero:8 | OBJECT_...:8 | key size:16 }; 0: no object here (yet) */
 	uint64_t version;
 };
 #define OBJECT_FLAGS_SHIFT 16
@@ -158,14 +178,17 @@ struct counter {
 #define CHAIN_SLOTS (CHAIN_BUCKETS * BUCKET_SLOTS)
 
 /* Slot words: an object, or a link to an overflow bucket (last slot of a bucket only), or empty. */
-#define SLOT_OBJECT (UINT64_C(1) << 63) /* { 1 | tag:11 | generation:15 | frozen:1 | offset in units:36 } */
+#define SLOT_OBJECT (UINT64_C(1) << 63) /* { 1 | tag:9 | heat:2 | generation:15 | frozen:1 | offset in units:36 } */
 #define SLOT_LINK (UINT64_C(1) << 62)   /* { 01 | zero | frozen:1 | bucket in this segment:36 } */
 #define SLOT_FROZEN (UINT64_C(1) << 36) /* a split is copying this bucket: no change any more */
 #define SLOT_OFFSET_MASK ((UINT64_C(1) << 36) - 1)
 #define SLOT_GENERATION_SHIFT 37
 #define SLOT_GENERATION_MASK UINT64_C(0x7fff) /* of a segment's generation */
-#define SLOT_TAG_SHIFT 52
-#define SLOT_TAG_MASK UINT64_C(0x7ff)
+#define SLOT_HEAT_SHIFT 52 /* how often the object was used, 0 to HEAT_MAX; for eviction */
+#define SLOT_HEAT_MASK (UINT64_C(3) << SLOT_HEAT_SHIFT)
+#define HEAT_MAX 3u
+#define SLOT_TAG_SHIFT 54
+#define SLOT_TAG_MASK UINT64_C(0x1ff)
 #define SLOT_SEQUENCE_SHIFT 37 /* empty: { 00 | zero:4 | sequence:21 | frozen:1 | nonce:36 }; all zero: never used */
 
 /* Control word of a home bucket: { sequence:21 | moved:1 | frozen:1 | target slot:5 | intent, an object offset:36 }. */
@@ -182,6 +205,15 @@ struct bucket {
 	atomic_u64 slots[BUCKET_SLOTS];
 };
 
+/* ---- ghosts ------------------------------------------------------------------------------------------------------ */
+
+/* Fingerprints of keys that were evicted: { time:5 | fingerprint:11 }. Hints: a wrong one costs a worse guess. */
+struct ghost_line {
+	_Alignas(CACHE_LINE) atomic_u16 ghosts[GHOSTS_PER_LINE];
+};
+#define GHOST_TIME_SHIFT 11
+#define GHOST_FINGERPRINT_MASK 0x7ffu
+
 /* ---- control page: one client's, shared by it and the keeper only ------------------------------------------------- */
 
 #define THREADS_MAX 1024
@@ -195,6 +227,9 @@ struct thread_line {
 };
 #define EPOCH_REVOKED UINT64_MAX
 
+/* Slot words of objects that were used, from clients that cannot raise the heat themselves. Old ones are written over. */
+#define SAMPLES 512
+
 struct control_page {
 	uint64_t magic;
 	uint64_t layout_stamp;
@@ -202,12 +237,15 @@ struct control_page {
 	uint64_t segment_count;
 	atomic_u64 fenced;      /* 1: its threads enter with a full barrier of their own */
 	atomic_u64 thread_high; /* lines ever used: the keeper looks at no others */
+	_Alignas(PRIVATE_LINE) atomic_u64 sample_count; /* samples ever written */
+	_Alignas(PRIVATE_LINE) atomic_u64 samples[SAMPLES];
 	_Alignas(PRIVATE_LINE) struct thread_line threads[THREADS_MAX];
 	/* atomic_u32 pins[PIN_SHARDS][segment_count]: how many views hold a segment back */
 };
 
 _Static_assert(sizeof(struct segment_entry) == CACHE_LINE, "a segment entry is a cache line");
 _Static_assert(sizeof(struct bucket) == CACHE_LINE, "a bucket is a cache line");
+_Static_assert(sizeof(struct ghost_line) == CACHE_LINE, "a line of ghosts is a cache line");
 _Static_assert(sizeof(struct object) == 16, "object header");
 _Static_assert(sizeof(struct chunk_header) == OBJECT_UNIT, "objects after it are aligned");
 _Static_assert(sizeof(struct counter) == 16, "counter");
@@ -228,10 +266,14 @@ static inline uint64_t layout_stamp(void)
 		BUCKET_SLOTS,
 		CHAIN_BUCKETS,
 		THREADS_MAX,
+		SAMPLES,
 		PIN_SHARDS,
 		SEGMENT_STATE_SHIFT,
 		SEGMENT_CLASS_SHIFT,
 		SEGMENT_CHUNK_SHIFT,
+		POOLS,
+		GHOST_GRAIN,
+		SLOT_HEAT_SHIFT,
 		SLOT_TAG_SHIFT,
 		CONTROL_TARGET_SHIFT,
 		sizeof(struct arena_header),
@@ -243,6 +285,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct segment_entry, expires_ms),
 		offsetof(struct segment_entry, children),
 		offsetof(struct segment_entry, overflow_used),
+		offsetof(struct segment_entry, dead_units),
 		OBJECT_VALUE_SIZE_SHIFT,
 		offsetof(struct object, version),
 		offsetof(struct bucket, slots),

@@ -28,6 +28,8 @@ struct cache {
 	struct allocator *allocators;              /* the runs of each line: who takes a line over goes on in them */
 };
 
+#define CACHE_RECENT_BITS 6
+
 /* One thread's use of it. */
 struct cache_thread {
 	struct cache *cache;
@@ -35,6 +37,7 @@ struct cache_thread {
 	struct epoch_reader reader;
 	uint32_t line;
 	uint32_t shard;
+	uint64_t recent[1 << CACHE_RECENT_BITS]; /* objects whose heat it raised not long ago (heat.h) */
 };
 
 /*
@@ -58,7 +61,7 @@ static inline bool cache_key_valid(const void *key, size_t key_size)
 	return key && key_size >= 1 && key_size <= LARDER_KEY_MAX;
 }
 
-/* ---- reads (read.c, batch.c, scan.c, census.c) --------------------------------------------------------------------- */
+/* ---- reads (read.c, scan.c, census.c) --------------------------------------------------------------------- */
 
 int cache_get(struct cache_thread *thread, const void *key, size_t key_size, void *buffer, size_t buffer_size,
               struct larder_item *ret_item);
@@ -108,6 +111,17 @@ struct write_result {
 
 /* Return: as the call of larder.h that it stands for. ret_result is filled on 0. */
 int cache_write(struct cache_thread *thread, const struct write_request *request, struct write_result *ret_result);
+
+/* ---- move.c -------------------------------------------------------------------------------------------------------- */
+
+struct index_chain;
+
+/*
+ * Keeper: moves the object that was found in a chain (index_find_object) to room that it has at a byte offset, inside a section.
+ * False: somebody wrote the key meanwhile; the room is as it was, but for its bytes.
+ */
+bool cache_move(struct cache_thread *thread, const struct index_chain *chain, uint32_t generation, uint64_t offset,
+                uint32_t heat);
 
 /* ---- verify.c ------------------------------------------------------------------------------------------------------ */
 

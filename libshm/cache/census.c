@@ -93,6 +93,7 @@ static void count_segments(const struct arena *arena, struct larder_stat *stat)
 
 		switch (word.state) {
 		case SEGMENT_FREE:
+		case SEGMENT_RESERVE:
 			stat->segments_free++;
 			break;
 		case SEGMENT_OPEN:

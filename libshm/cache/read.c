@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "cache/heat.h"
 #include "cache/internal.h"
 
 static inline void describe(const struct object_view *object, uint64_t ttl_ms, uint64_t value_size, uint64_t version,
@@ -140,7 +141,7 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 	int result;
 
 	for (;;) {
-		result = index_confirm(arena, guess, hash, key, key_size, &object)
+		result = index_confirm(arena, &guess, hash, key, key_size, &object)
 		                 ? copy_out(arena, &object, buffer, buffer_size, ret_item)
 		                 : LARDER_MISS;
 		if (epoch_exit(&thread->reader))
@@ -149,6 +150,8 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 		guess = SLOT_LINK;
 	}
 	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
+	if (result != LARDER_MISS && heat_counts(guess))
+		heat_note(thread, key, key_size, guess);
 	return result;
 }
 
@@ -164,6 +167,13 @@ static __attribute__((noinline)) int get_other(struct cache_thread *thread, cons
 	hash = hash_key(arena->secret, key, key_size);
 	epoch_enter(&thread->reader);
 	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, index_guess(arena, hash));
+}
+
+static __attribute__((noinline)) int note_and_return(struct cache_thread *thread, const void *key, size_t key_size,
+                                                     uint64_t word)
+{
+	heat_note(thread, key, key_size, word);
+	return LARDER_OK;
 }
 
 /* Calls nothing before all is decided, so nothing has to be kept for after a call. */
@@ -188,7 +198,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 			describe_plain(&plain, ret_item);
 		if (__builtin_expect(epoch_leave(line, entered), 1)) {
 			count(&line->hits, 1);
-			return LARDER_OK;
+			return heat_counts(guess) ? note_and_return(thread, key, key_size, guess) : LARDER_OK;
 		}
 		epoch_enter(&thread->reader);
 		guess = SLOT_LINK;
@@ -243,7 +253,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 {
 	const struct arena *arena = &thread->cache->arena;
 	struct object_view object;
-	uint64_t hash;
+	uint64_t hash, word;
 	int result;
 
 	if (!cache_key_valid(key, key_size) || !ret_view)
@@ -252,8 +262,10 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	for (;;) {
 		ret_view->segment = NO_SEGMENT;
 		epoch_enter(&thread->reader);
-		result = index_lookup(arena, hash, key, key_size, &object) ? pin_in_place(thread, &object, ret_view)
-		                                                           : LARDER_MISS;
+		word = index_guess(arena, hash);
+		result = index_confirm(arena, &word, hash, key, key_size, &object)
+		                 ? pin_in_place(thread, &object, ret_view)
+		                 : LARDER_MISS;
 		if (__builtin_expect(epoch_exit(&thread->reader), 1))
 			break;
 		if (ret_view->segment != NO_SEGMENT)
@@ -261,6 +273,8 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	}
 	if (result != LARDER_OK)
 		ret_view->data = NULL;
+	else if (heat_counts(word))
+		heat_note(thread, key, key_size, word);
 	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
 	return result;
 }
@@ -308,16 +322,15 @@ static void hash_group(const struct arena *arena, const struct larder_mget_entry
 	}
 }
 
-/* Inside a section. Return: the hits. */
+/* Inside a section. Return: the hits, and the words of their slots. */
 static size_t copy_group(const struct arena *arena, const uint64_t hashes[GROUP], struct larder_mget_entry *group,
-                         size_t keys)
+                         size_t keys, uint64_t ret_words[GROUP])
 {
-	uint64_t guesses[GROUP];
 	size_t hits = 0;
 
 	for (size_t i = 0; i < keys; i++) {
-		guesses[i] = index_guess(arena, hashes[i]);
-		prefetch_object(arena, guesses[i]);
+		ret_words[i] = index_guess(arena, hashes[i]);
+		prefetch_object(arena, ret_words[i]);
 	}
 	for (size_t i = 0; i < keys; i++) {
 		struct larder_mget_entry *entry = &group[i];
@@ -329,7 +342,7 @@ static size_t copy_group(const struct arena *arena, const uint64_t hashes[GROUP]
 			entry->result = -EINVAL;
 			continue;
 		}
-		entry->result = index_confirm(arena, guesses[i], hashes[i], entry->key, entry->key_size, &object)
+		entry->result = index_confirm(arena, &ret_words[i], hashes[i], entry->key, entry->key_size, &object)
 		                        ? copy_out(arena, &object, entry->buffer, entry->buffer_size, &entry->item)
 		                        : LARDER_MISS;
 		hits += entry->result != LARDER_MISS;
@@ -337,10 +350,19 @@ static size_t copy_group(const struct arena *arena, const uint64_t hashes[GROUP]
 	return hits;
 }
 
+/* Notes the use of what was found. */
+static void note_group(struct cache_thread *thread, const struct larder_mget_entry *group, size_t keys,
+                       const uint64_t words[GROUP])
+{
+	for (size_t i = 0; i < keys; i++)
+		if (heat_counts(words[i]) && (group[i].result == LARDER_OK || group[i].result == LARDER_TRUNCATED))
+			heat_note(thread, group[i].key, group[i].key_size, words[i]);
+}
+
 void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, size_t entry_count)
 {
 	const struct arena *arena = &thread->cache->arena;
-	uint64_t hashes[GROUP];
+	uint64_t hashes[GROUP], words[GROUP];
 
 	for (size_t done = 0; done < entry_count; done += GROUP) {
 		size_t keys = entry_count - done < GROUP ? entry_count - done : GROUP;
@@ -350,10 +372,11 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 		hash_group(arena, group, keys, hashes);
 		do {
 			epoch_enter(&thread->reader);
-			hits = copy_group(arena, hashes, group, keys);
+			hits = copy_group(arena, hashes, group, keys, words);
 		} while (!epoch_exit(&thread->reader));
 		count(&thread->reader.line->misses, keys - hits);
 		count(&thread->reader.line->hits, hits);
+		note_group(thread, group, keys, words);
 	}
 }
 

@@ -56,9 +56,9 @@ static void check_header(struct verifier *verifier)
 		fault(verifier, "header: the secret of the hash has changed");
 	if (load_relaxed(&arena->header->epoch) == 0 || load_relaxed(&arena->header->epoch) == EPOCH_REVOKED)
 		fault(verifier, "header: %" PRIu64 " is no epoch", load_relaxed(&arena->header->epoch));
-	for (uint32_t c = 0; c < TTL_CLASSES; c++)
+	for (uint32_t c = 0; c < SLABS; c++)
 		if (load_relaxed(&arena->header->open_segment[c]) > arena->segment_count)
-			fault(verifier, "header: class %u allocates in segment %u, which does not exist", c,
+			fault(verifier, "header: slab %u allocates in segment %u, which does not exist", c,
 			      load_relaxed(&arena->header->open_segment[c]) - 1);
 }
 
@@ -70,7 +70,7 @@ static void check_segments(struct verifier *verifier)
 		struct segment_word word = segment_load(arena, segment);
 
 		verifier->counts.segments++;
-		if (word.state > SEGMENT_SYSTEM)
+		if (word.state > SEGMENT_RESERVE)
 			fault(verifier, "segment %u: %d is no state", segment, (int)word.state);
 		if ((segment < arena->system_segments) != (word.state == SEGMENT_SYSTEM))
 			fault(verifier, "segment %u: in state %d, but system segments are the first %u", segment,
@@ -118,14 +118,9 @@ static void check_directory(struct verifier *verifier)
 
 /* ---- chains -------------------------------------------------------------------------------------------------------- */
 
-static atomic_u64 *slot_of(const struct index_chain *chain, uint32_t position)
-{
-	return &chain->bucket[position / BUCKET_SLOTS]->slots[position % BUCKET_SLOTS];
-}
-
 static bool unchanged(const struct index_chain *chain, uint32_t position)
 {
-	return load_acquire(slot_of(chain, position)) == chain->words[position]; /* A1 <- R1 */
+	return load_acquire(index_slot_at(chain, position)) == chain->words[position]; /* A1 <- R1 */
 }
 
 /* What is wrong with an object that a slot refers to; NULL: nothing. */

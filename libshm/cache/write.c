@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "base/platform.h"
 #include "cache/internal.h"
@@ -63,11 +64,40 @@ static uint64_t expiry(const struct writer *writer, uint64_t ttl_ms)
 	return writer->now_ms + (ttl_ms < LIFE_MAX_MS ? ttl_ms : LIFE_MAX_MS);
 }
 
+/* ---- what eviction knows of the key ---------------------------------------------------------------------------------- */
+
+struct standing {
+	enum pool pool;
+	uint32_t heat;
+};
+
+/* A key keeps its standing when it is written again, which counts as a use; a new one that was evicted not long ago is wanted. */
+static struct standing standing_of(const struct writer *writer)
+{
+	const struct arena *arena = &writer->thread->cache->arena;
+	const struct index_chain *chain = &writer->chain;
+	uint64_t word;
+	uint32_t heat;
+
+	if (chain->found < 0 || object_expired(&chain->object, writer->now_ms))
+		return (struct standing){ ghost_contains(arena, writer->hash) ? POOL_MAIN : POOL_PROBATION, 0 };
+	word = chain->words[chain->found];
+	heat = slot_heat(word);
+	return (struct standing){ segment_load(arena, segment_of(arena, slot_offset(word))).pool,
+		                  heat < HEAT_MAX ? heat + 1 : heat };
+}
+
+static void count_dead(const struct arena *arena, const struct object_view *object)
+{
+	segment_add_dead(arena, segment_of(arena, object->offset), object->size);
+}
+
 /* ---- publishing ---------------------------------------------------------------------------------------------------- */
 
 /* Writes an object of the plan and the parts, and puts it in the place of the key's old one, or where there was none. */
 static int store(struct writer *writer, struct object_plan *plan, const struct value_parts *parts)
 {
+	const struct standing standing = standing_of(writer);
 	struct cache_thread *thread = writer->thread;
 	const struct arena *arena = &thread->cache->arena;
 	size_t value_size = parts->old_size + parts->added_size;
@@ -90,7 +120,8 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	size = object_size(plan->flags, plan->key_size, plan->value_size);
 	if (size > arena->segment_bytes - sizeof(struct chunk_header))
 		return -E2BIG; /* a key that leaves no room even for an empty value, in a small arena */
-	if (allocate_begin(thread->allocator, &thread->reader, arena, size, plan->expires_ms, writer->now_ms, &room))
+	if (allocate_begin(thread->allocator, &thread->reader, arena, standing.pool, size, plan->expires_ms,
+	                   writer->now_ms, &room))
 		return ATTEMPT_NO_MEMORY;
 	value = object_write(arena, room.offset, plan);
 	if (parts->old_size)
@@ -100,7 +131,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	failpoint("object.written");
 	object_complete(arena, room.offset, plan);
 	if (writer->chain.found >= 0)
-		index = index_replace(&writer->chain, room.generation, room.offset);
+		index = index_replace(&writer->chain, room.generation, room.offset, standing.heat);
 	else if (epoch_valid(&thread->reader))
 		index = index_insert(arena, &writer->chain, room.generation, room.offset);
 	else
@@ -112,6 +143,8 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		return index == INDEX_FULL ? ATTEMPT_NO_SLOT : ATTEMPT_AGAIN;
 	}
 	allocate_commit(&thread->reader);
+	if (writer->chain.found >= 0)
+		count_dead(arena, &writer->chain.object);
 	failpoint("write.committed");
 	writer->published = true;
 	writer->result->version = plan->version;
@@ -245,6 +278,7 @@ static int write_delete(struct writer *writer)
 {
 	if (index_remove(&writer->chain) != INDEX_DONE)
 		return ATTEMPT_AGAIN;
+	count_dead(&writer->thread->cache->arena, &writer->chain.object);
 	writer->published = true;
 	return LARDER_OK;
 }

@@ -77,6 +77,24 @@ static uint64_t empty_pack(uint64_t sequence, uint64_t removed_word)
  * A full bucket's last object moves only forward, into the overflow bucket that replaces it, and the last slot is read last; so a
  * key that is there throughout is never missed.
  */
+atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word)
+{
+	uint32_t segment;
+	struct bucket *bucket = index_home(arena, hash, &segment);
+
+	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
+		uint64_t last = 0;
+
+		for (int i = 0; i < BUCKET_SLOTS; i++) {
+			last = load_acquire(&bucket->slots[i]); /* A19 <- R19 */
+			if (last == word)
+				return &bucket->slots[i];
+		}
+		bucket = slot_is_link(last) ? index_linked(arena, segment, last) : NULL;
+	}
+	return NULL;
+}
+
 uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key, size_t key_size)
 {
 	struct object_view object;
@@ -126,11 +144,6 @@ bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home
 		ret_chain->damaged |= !bucket || level == CHAIN_BUCKETS - 1;
 	}
 	return !frozen && !(ret_chain->control & (CONTROL_FROZEN | CONTROL_MOVED));
-}
-
-static atomic_u64 *chain_slot(const struct index_chain *chain, uint32_t position)
-{
-	return &chain->bucket[position / BUCKET_SLOTS]->slots[position % BUCKET_SLOTS];
 }
 
 static uint32_t chain_slots(const struct index_chain *chain)
@@ -235,12 +248,13 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 
 /* ---- changes ------------------------------------------------------------------------------------------------------- */
 
-enum index_result index_replace(const struct index_chain *chain, uint32_t generation, uint64_t offset)
+enum index_result index_replace(const struct index_chain *chain, uint32_t generation, uint64_t offset, uint32_t heat)
 {
 	uint64_t word = chain->words[chain->found];
+	uint64_t new_word = slot_with_heat(slot_pack(chain->hash, generation, offset), heat);
 
 	/* R1 -> A1: a reader that finds the slot must find the object complete. */
-	if (!cas_acq_rel(chain_slot(chain, (uint32_t)chain->found), &word, slot_pack(chain->hash, generation, offset)))
+	if (!cas_acq_rel(index_slot_at(chain, (uint32_t)chain->found), &word, new_word))
 		return INDEX_AGAIN;
 	failpoint("publish.replaced");
 	return INDEX_DONE;
@@ -253,7 +267,7 @@ static bool empty_slot(const struct index_chain *chain, uint32_t position)
 	uint64_t control = load_acquire(&chain->bucket[0]->control); /* A2 <- R2 */
 
 	/* R1 -> A1: for the sake of whoever later compares against this empty word. */
-	if (!cas_acq_rel(chain_slot(chain, position), &word, empty_pack(control_sequence(control), word)))
+	if (!cas_acq_rel(index_slot_at(chain, position), &word, empty_pack(control_sequence(control), word)))
 		return false;
 	failpoint("publish.emptied");
 	return true;
@@ -311,7 +325,7 @@ void index_seal(struct bucket *bucket)
 /* Gives a chain of full buckets one more. */
 static enum index_result extend(const struct arena *arena, const struct index_chain *chain)
 {
-	atomic_u64 *last = chain_slot(chain, chain_slots(chain) - 1);
+	atomic_u64 *last = index_slot_at(chain, chain_slots(chain) - 1);
 	struct bucket *overflow;
 	uint64_t link;
 
@@ -376,21 +390,28 @@ enum index_result index_insert(const struct arena *arena, const struct index_cha
 	return INDEX_DONE;
 }
 
-void index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation)
+bool index_find_object(const struct arena *arena, const struct object_view *object, uint32_t generation,
+                       struct index_chain *ret_chain)
 {
 	uint64_t hash = hash_key(arena->secret, object->key, object->key_size);
 	uint64_t word = slot_pack(hash, generation, object->offset);
+
+	/* An object is referred to by one slot at the most; an intent that names it is completed by index_find. */
+	if (!index_find(arena, hash, object->key, object->key_size, ret_chain))
+		return false;
+	for (uint32_t position = 0; position < chain_slots(ret_chain); position++)
+		if (slot_with_heat(ret_chain->words[position], 0) == word) {
+			ret_chain->found = (int32_t)position;
+			ret_chain->object = *object;
+			return true;
+		}
+	return false;
+}
+
+void index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation)
+{
 	struct index_chain chain;
 
-	/* An object is referred to by one slot at the most; an intent that names it has been completed by index_find. */
-	for (;;) {
-		uint32_t position = 0;
-
-		if (!index_find(arena, hash, object->key, object->key_size, &chain))
-			return;
-		while (position < chain_slots(&chain) && chain.words[position] != word)
-			position++;
-		if (position == chain_slots(&chain) || empty_slot(&chain, position))
-			return;
-	}
+	while (index_find_object(arena, object, generation, &chain) && !empty_slot(&chain, (uint32_t)chain.found))
+		;
 }

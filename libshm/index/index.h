@@ -42,6 +42,16 @@ static inline uint64_t slot_offset(uint64_t word)
 	return word << 28 >> 25;
 }
 
+static inline uint32_t slot_heat(uint64_t word)
+{
+	return (uint32_t)((word & SLOT_HEAT_MASK) >> SLOT_HEAT_SHIFT);
+}
+
+static inline uint64_t slot_with_heat(uint64_t word, uint32_t heat)
+{
+	return (word & ~SLOT_HEAT_MASK) | (uint64_t)heat << SLOT_HEAT_SHIFT;
+}
+
 static inline uint32_t slot_generation(uint64_t word)
 {
 	return (uint32_t)(word >> SLOT_GENERATION_SHIFT & SLOT_GENERATION_MASK);
@@ -167,6 +177,9 @@ static inline __attribute__((always_inline)) uint32_t bucket_match(const struct 
  */
 uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key, size_t key_size);
 
+/* The slot of the chain of a hash that holds a word; NULL: none does. */
+atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word);
+
 /*
  * The word of the slot where a key probably is; 0: the key is not there; SLOT_LINK: index_search may know. Nearly always a key is
  * in its home bucket and in the only slot there that has its tag, or there is none such and no overflow bucket.
@@ -195,24 +208,29 @@ static inline __attribute__((always_inline)) uint64_t index_guess(const struct a
 	return __builtin_expect(slot_is_object(word), 1) ? word : SLOT_LINK;
 }
 
-/* Finds a key, beginning with what index_guess said in the same section, and looks at its object. */
-static inline __attribute__((always_inline)) bool index_confirm(const struct arena *arena, uint64_t guess,
+/*
+ * Finds a key, beginning with what index_guess said in the same section, and looks at its object. The word becomes the one that led
+ * to it.
+ */
+static inline __attribute__((always_inline)) bool index_confirm(const struct arena *arena, uint64_t *word,
                                                                 uint64_t hash, const void *key, size_t key_size,
                                                                 struct object_view *ret_view)
 {
-	if (guess == 0)
+	if (*word == 0)
 		return false;
-	if (slot_is_object(guess) && __builtin_expect(index_compare(arena, guess, key, key_size, ret_view), 1))
+	if (slot_is_object(*word) && __builtin_expect(index_compare(arena, *word, key, key_size, ret_view), 1))
 		return true;
-	guess = index_search(arena, hash, key, key_size);
-	return guess != 0 && index_compare(arena, guess, key, key_size, ret_view);
+	*word = index_search(arena, hash, key, key_size);
+	return *word != 0 && index_compare(arena, *word, key, key_size, ret_view);
 }
 
 /* Finds a key. Wait-free, as index_search is. */
 static inline bool index_lookup(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
                                 struct object_view *ret_view)
 {
-	return index_confirm(arena, index_guess(arena, hash), hash, key, key_size, ret_view);
+	uint64_t word = index_guess(arena, hash);
+
+	return index_confirm(arena, &word, hash, key, key_size, ret_view);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
@@ -249,8 +267,8 @@ enum index_result {
 bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
                 struct index_chain *ret_chain);
 
-/* Puts the object at a byte offset in the place of the one that was found. */
-enum index_result index_replace(const struct index_chain *chain, uint32_t generation, uint64_t offset);
+/* Puts the object at a byte offset in the place of the one that was found. heat: what is known of the key's use. */
+enum index_result index_replace(const struct index_chain *chain, uint32_t generation, uint64_t offset, uint32_t heat);
 
 /* Empties the slot of the one that was found. */
 enum index_result index_remove(const struct index_chain *chain);
@@ -270,8 +288,13 @@ enum index_result index_insert(const struct arena *arena, const struct index_cha
 void index_displace(const struct index_chain *chain);
 
 /*
- * Keeper: makes sure that nothing refers to an object any more. The object is one of a condemned segment without writers.
+ * Finds the slot that refers to an object, not merely to its key. False: none does, and none will, if nobody can publish it
+ * any more: it is one of a condemned segment without writers.
  */
+bool index_find_object(const struct arena *arena, const struct object_view *object, uint32_t generation,
+                       struct index_chain *ret_chain);
+
+/* Makes sure that nothing refers to such an object any more. */
 void index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation);
 
 /* Whether so many overflow buckets are in use that the segment should be split soon. */
@@ -282,6 +305,12 @@ static inline bool index_crowded(const struct arena *arena, uint32_t segment)
 
 /* Completes the pending intent of a bucket, if it has one; control is what was read of it. */
 void index_help(const struct arena *arena, uint32_t segment, uint32_t home, uint64_t control);
+
+/* The slot at a position of a chain that was read. */
+static inline atomic_u64 *index_slot_at(const struct index_chain *chain, uint32_t position)
+{
+	return &chain->bucket[position / BUCKET_SLOTS]->slots[position % BUCKET_SLOTS];
+}
 
 /* Reads the words of a chain, without helping. False: frozen in whole or in part. */
 bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home, struct index_chain *ret_chain);

@@ -39,45 +39,48 @@ static void end_objects(const struct arena *arena, uint64_t offset)
 	store_relaxed(&object->head, 0);
 }
 
-/* Takes a new run and pins its segment. */
-static int take_run(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
-                    uint32_t ttl_class, uint64_t size, uint64_t now_ms, struct allocator_run *ret_run)
+static void begin_run(const struct arena *arena, uint32_t segment, uint32_t generation, uint32_t chunk,
+                      uint32_t chunks, struct allocator_run *ret_run)
 {
-	uint32_t chunks = chunks_for(arena, size);
-	struct allocator_run run;
-	struct chunk_header *header;
-	uint32_t chunk;
+	uint64_t start = ((uint64_t)segment << arena->segment_shift) + chunk * CHUNK_BYTES;
+	struct chunk_header *header = (struct chunk_header *)(void *)(arena->base + start);
 
-	do {
-		if (!segment_take_chunks(arena, ttl_class, chunks, now_ms, &run.segment, &run.generation, &chunk))
-			return -EAGAIN;
-		allocator->took_segment |= chunk == 0;
-	} while (!epoch_pin_write(reader, arena, run.segment, run.generation));
-	failpoint("run.pinned");
-	run.next = ((uint64_t)run.segment << arena->segment_shift) + chunk * CHUNK_BYTES;
-	run.end = run.next + chunks * CHUNK_BYTES;
-	header = (struct chunk_header *)(void *)(arena->base + run.next);
-	run.next += sizeof *header;
-	end_objects(arena, run.next);
+	*ret_run = (struct allocator_run){ start + sizeof *header, start + chunks * CHUNK_BYTES, segment, generation };
+	end_objects(arena, ret_run->next);
 	failpoint("run.ended");
 	/* R15 -> A15: a walker that sees the run must find the zero that ends its objects. */
 	store_release(&header->chunks, chunks);
 	failpoint("run.begun");
-	*ret_run = run;
+}
+
+/* Takes a new run and pins its segment. */
+static int take_run(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
+                    uint32_t slab, uint64_t size, uint64_t now_ms, struct allocator_run *ret_run)
+{
+	uint32_t chunks = chunks_for(arena, size);
+	uint32_t segment, generation, chunk;
+
+	do {
+		if (!segment_take_chunks(arena, slab, chunks, now_ms, &segment, &generation, &chunk))
+			return -EAGAIN;
+		allocator->took_segment |= chunk == 0;
+	} while (!epoch_pin_write(reader, arena, segment, generation));
+	failpoint("run.pinned");
+	begin_run(arena, segment, generation, chunk, chunks, ret_run);
 	return 0;
 }
 
-int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, uint64_t size,
-                   uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
+int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, enum pool pool,
+                   uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
 {
-	uint32_t ttl_class = segment_class(expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0);
-	struct allocator_run *current = &allocator->runs[ttl_class];
+	uint32_t slab = segment_slab_for(arena, pool, expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0);
+	struct allocator_run *current = &allocator->runs[slab];
 	struct allocator_run run = *current;
 	bool fits = run.end - run.next >= size;
 	bool adopt = true;
 
 	if (!fits || !epoch_pin_write(reader, arena, run.segment, run.generation)) {
-		int result = take_run(allocator, reader, arena, ttl_class, size, now_ms, &run);
+		int result = take_run(allocator, reader, arena, slab, size, now_ms, &run);
 
 		if (result)
 			return result;
@@ -87,7 +90,7 @@ int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, con
 	failpoint("allocate.pinned");
 	if (expires_ms)
 		segment_raise_expiry(arena, run.segment, expires_ms);
-	*ret_allocation = (struct allocation){ run.next, size, run.end, run.segment, run.generation, ttl_class };
+	*ret_allocation = (struct allocation){ run.next, size, run.end, run.segment, run.generation, slab };
 	run.next += size;
 	if (run.end > run.next)
 		end_objects(arena, run.next);
@@ -105,7 +108,7 @@ void allocate_commit(struct epoch_reader *reader)
 void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
                      const struct allocation *allocation)
 {
-	struct allocator_run *run = &allocator->runs[allocation->ttl_class];
+	struct allocator_run *run = &allocator->runs[allocation->slab];
 
 	failpoint("allocate.cancelling");
 	end_objects(arena, allocation->offset);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where new objects go. A thread owns, for each TTL class, a run of chunks in some segment and allocates in it by moving a
+ * Where new objects go. A thread owns, for each slab, a run of chunks in some segment and allocates in it by moving a
  * pointer that only it knows; so there is no free list, and nothing that a killed thread could leave locked or lost: the
  * unused rest of its run comes back when the segment is recycled.
  */
@@ -17,7 +17,7 @@ struct allocator_run {
 
 /* One thread's. All zero is a valid empty one. */
 struct allocator {
-	struct allocator_run runs[TTL_CLASSES];
+	struct allocator_run runs[SLABS];
 	bool took_segment; /* a free segment was begun; the caller may clear it */
 };
 
@@ -26,16 +26,16 @@ struct allocation {
 	uint64_t size;
 	uint64_t end; /* of the run it is in */
 	uint32_t segment, generation;
-	uint32_t ttl_class;
+	uint32_t slab;
 };
 
 /*
- * Reserves room for an object of size bytes (object_size) that expires at expires_ms (0: never) and pins its segment
- * for writing. The caller writes the object, and either publishes it and calls allocate_commit, or allocate_cancel.
+ * Reserves room in a pool for an object of size bytes (object_size) that expires at expires_ms (0: never) and pins its
+ * segment for writing. The caller writes the object, and either publishes it and calls allocate_commit, or allocate_cancel.
  * Return: 0; -EAGAIN: no segment is free. The size fits a segment (arena_value_max).
  */
-int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, uint64_t size,
-                   uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation);
+int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, enum pool pool,
+                   uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation);
 
 /* The object is published, or may be. */
 void allocate_commit(struct epoch_reader *reader);

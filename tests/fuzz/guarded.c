@@ -23,11 +23,13 @@ void guarded_arena(struct arena *arena)
 {
 	const uint64_t table = (uint64_t)((unsigned char *)arena->table - arena->base);
 	const uint64_t directory = (uint64_t)((unsigned char *)arena->directory - arena->base);
+	const uint64_t ghosts = (uint64_t)((unsigned char *)arena->ghosts - arena->base);
 
 	arena->base = move(arena->base, arena->bytes);
 	arena->header = (struct arena_header *)(void *)arena->base;
 	arena->table = (struct segment_entry *)(void *)(arena->base + table);
 	arena->directory = (atomic_u32 *)(void *)(arena->base + directory);
+	arena->ghosts = (struct ghost_line *)(void *)(arena->base + ghosts);
 }
 
 void guarded_control(struct control *control)

@@ -37,10 +37,10 @@ static void retire(const struct world *world, uint32_t segment)
 START_TEST(test_state_word_holds_every_field)
 {
 	const struct segment_word words[] = {
-		{ 0, SEGMENT_FREE, 0, 0 },
-		{ UINT32_MAX, SEGMENT_SYSTEM, TTL_CLASSES - 1, SEGMENT_BYTES_MAX / CHUNK_BYTES },
-		{ 0, SEGMENT_RETIRED, 0, 0xffff },
-		{ 0x55555555, SEGMENT_OPEN, 0xff, 0 },
+		{ 0, SEGMENT_FREE, POOL_PROBATION, 0, 0 },
+		{ UINT32_MAX, SEGMENT_SYSTEM, POOL_MAIN, TTL_CLASSES - 1, SEGMENT_BYTES_MAX / CHUNK_BYTES },
+		{ 0, SEGMENT_RETIRED, POOL_PROBATION, 0, 0xffff },
+		{ 0x55555555, SEGMENT_OPEN, POOL_MAIN, 0x7f, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -48,6 +48,7 @@ START_TEST(test_state_word_holds_every_field)
 
 		ck_assert_uint_eq(word.generation, words[i].generation);
 		ck_assert_int_eq(word.state, words[i].state);
+		ck_assert_int_eq(word.pool, words[i].pool);
 		ck_assert_uint_eq(word.ttl_class, words[i].ttl_class);
 		ck_assert_uint_eq(word.next_chunk, words[i].next_chunk);
 	}

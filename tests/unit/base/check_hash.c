@@ -21,11 +21,11 @@ START_TEST(test_tag_home_and_directory_use_bits_of_their_own)
 
 	for (int i = 0; i < 1000; i++) {
 		uint64_t hash = random_next(&random), other = random_next(&random);
-		uint64_t other_tag = (hash & ~BITS(0, 10)) | (other & BITS(0, 10));
-		uint64_t other_home = (hash & ~BITS(11, 42)) | (other & BITS(11, 42));
-		uint64_t other_high = (hash & ~BITS(43, 63)) | (other & BITS(43, 63));
+		uint64_t other_tag = (hash & ~BITS(0, 8)) | (other & BITS(0, 8));
+		uint64_t other_home = (hash & ~BITS(9, 40)) | (other & BITS(9, 40));
+		uint64_t other_high = (hash & ~BITS(41, 63)) | (other & BITS(41, 63));
 
-		ck_assert_uint_eq(hash_tag(hash), hash & 0x7ff);
+		ck_assert_uint_eq(hash_tag(hash), hash & 0x1ff);
 		ck_assert_uint_eq(hash_tag(other_home), hash_tag(hash));
 		ck_assert_uint_eq(hash_tag(other_high), hash_tag(hash));
 		for (int h = 0; h < 2; h++) {

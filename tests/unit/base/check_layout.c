@@ -32,6 +32,7 @@ START_TEST(test_fields_of_a_slot_word_do_not_overlap)
 
 	take(&taken, SLOT_OFFSET_MASK);
 	take(&taken, SLOT_FROZEN);
+	take(&taken, SLOT_HEAT_MASK);
 	take(&taken, SLOT_GENERATION_MASK << SLOT_GENERATION_SHIFT);
 	take(&taken, SLOT_TAG_MASK << SLOT_TAG_SHIFT);
 	take(&taken, SLOT_OBJECT);
@@ -52,10 +53,11 @@ START_TEST(test_fields_of_a_state_word_do_not_overlap)
 
 	take(&taken, UINT32_MAX); /* the generation */
 	take(&taken, BITS(SEGMENT_STATE_SHIFT, 8));
-	take(&taken, BITS(SEGMENT_CLASS_SHIFT, 8));
+	take(&taken, BITS(SEGMENT_CLASS_SHIFT, 7));
+	take(&taken, BITS(SEGMENT_POOL_SHIFT, 1));
 	take(&taken, BITS(SEGMENT_CHUNK_SHIFT, 16));
 	ck_assert_uint_le(SEGMENT_BYTES_MAX / CHUNK_BYTES, 0xffff);
-	ck_assert_uint_le(TTL_CLASSES, 0xff);
+	ck_assert_uint_le(TTL_CLASSES, 0x7f);
 }
 END_TEST
 

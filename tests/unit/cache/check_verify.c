@@ -226,12 +226,12 @@ static void epoch_revoked(struct patient *patient)
 
 static void wrong_open_segment(struct patient *patient)
 {
-	store_relaxed(&patient->arena->header->open_segment[TTL_CLASSES - 1], patient->world.segments + 1);
+	store_relaxed(&patient->arena->header->open_segment[SLABS - 1], patient->world.segments + 1);
 }
 
 static void no_state(struct patient *patient)
 {
-	set_state(patient, patient->free, (enum segment_state)6);
+	set_state(patient, patient->free, (enum segment_state)7);
 }
 
 static void system_misplaced(struct patient *patient)
@@ -426,8 +426,8 @@ static const struct {
 	WOUND(wrong_secret, "secret"),
 	WOUND(epoch_zero, "0 is no epoch"),
 	WOUND(epoch_revoked, "is no epoch"),
-	WOUND(wrong_open_segment, "class 23 allocates in segment 16"),
-	WOUND(no_state, "6 is no state"),
+	WOUND(wrong_open_segment, "slab 47 allocates in segment 16"),
+	WOUND(no_state, "7 is no state"),
 	WOUND(system_misplaced, "segment 15: in state 5"),
 	WOUND(system_missing, "segment 0: in state 0"),
 	WOUND(too_many_chunks, "segment 15: chunk 5"),

@@ -88,11 +88,11 @@ START_TEST(test_replace_needs_the_object_that_was_found)
 	ck_assert(find_key(world.arena, &key, &stale));
 	made = object_for(&world.self.thread, &key, 99);
 	put_key(&world.self.thread, &key, 2);
-	ck_assert_int_eq(index_replace(&stale, made.generation, made.offset), INDEX_AGAIN);
+	ck_assert_int_eq(index_replace(&stale, made.generation, made.offset, 0), INDEX_AGAIN);
 	ck_assert_int_eq(index_remove(&stale), INDEX_AGAIN);
 	ck_assert_uint_eq(lookup_version(world.arena, &key), 2);
 	remove_key(world.arena, &key);
-	ck_assert_int_eq(index_replace(&stale, made.generation, made.offset), INDEX_AGAIN);
+	ck_assert_int_eq(index_replace(&stale, made.generation, made.offset, 0), INDEX_AGAIN);
 	ck_assert_int_eq(index_remove(&stale), INDEX_AGAIN);
 	ck_assert_uint_eq(lookup_version(world.arena, &key), 0);
 	world_stop(&world);
@@ -290,7 +290,7 @@ START_TEST(test_unlink_takes_that_object_only)
 
 	new = object_for(&world.self.thread, &key, 2);
 	find_key(world.arena, &key, &chain);
-	ck_assert_int_eq(index_replace(&chain, new.generation, new.offset), INDEX_DONE);
+	ck_assert_int_eq(index_replace(&chain, new.generation, new.offset, 0), INDEX_DONE);
 	index_unlink(world.arena, &view, old.generation);
 	ck_assert_uint_eq(lookup_version(world.arena, &key), 2);
 	ck_assert(object_parse(world.arena, new.offset, &view));
@@ -350,7 +350,7 @@ static void put_reference(struct world *world, struct reference *references, str
 		enum index_result result;
 
 		expect_equal(present, reference->version != 0);
-		result = present ? index_replace(&chain, made->generation, made->offset)
+		result = present ? index_replace(&chain, made->generation, made->offset, 0)
 		                 : index_insert(arena, &chain, made->generation, made->offset);
 		expect(result != INDEX_AGAIN);
 		if (result == INDEX_DONE)

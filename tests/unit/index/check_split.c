@@ -297,7 +297,7 @@ START_TEST(test_writer_meets_a_frozen_slot)
 	made = object_for(&world.self.thread, &keys[0], 99);
 	ck_assert(split_begin(world.arena, parent));
 	ck_assert(split_bucket(world.arena, parent, HOME));
-	ck_assert_int_eq(index_replace(&stale, made.generation, made.offset), INDEX_AGAIN);
+	ck_assert_int_eq(index_replace(&stale, made.generation, made.offset, 0), INDEX_AGAIN);
 	ck_assert_int_eq(index_remove(&stale), INDEX_AGAIN);
 	index_displace(&stale);
 	expect_keys(&world, keys, 1);

@@ -11,7 +11,7 @@ static int begin(struct client *client, uint64_t size, uint64_t expires_ms, stru
 {
 	struct cache_thread *thread = &client->thread;
 
-	return allocate_begin(thread->allocator, &thread->reader, &client->cache.arena, size, expires_ms, 1000,
+	return allocate_begin(thread->allocator, &thread->reader, &client->cache.arena, POOL_PROBATION, size, expires_ms, 1000,
 	                      ret_room);
 }
 
@@ -88,17 +88,17 @@ START_TEST(test_each_class_has_its_own_run)
 	forever = room_of(&world.self, 64, 0);
 	second = room_of(&world.self, 64, 1000 + 500);
 	hour = room_of(&world.self, 64, 1000 + 3600000);
-	ck_assert_uint_eq(forever.ttl_class, 0);
-	ck_assert_uint_eq(second.ttl_class, 1);
-	ck_assert_uint_eq(hour.ttl_class, segment_class(3600000));
+	ck_assert_uint_eq(forever.slab, 0);
+	ck_assert_uint_eq(second.slab, segment_slab_for(world.arena, POOL_PROBATION, 500));
+	ck_assert_uint_eq(hour.slab, segment_slab_for(world.arena, POOL_PROBATION, 3600000));
 	ck_assert_uint_ne(forever.segment, second.segment);
 	ck_assert_uint_ne(forever.segment, hour.segment);
 	ck_assert_uint_ne(second.segment, hour.segment);
 	ck_assert_uint_eq(room_of(&world.self, 64, 0).offset, forever.offset + 64);
 	ck_assert_uint_eq(room_of(&world.self, 64, 1000 + 10).offset, second.offset + 64);
 	/* one whose life is over already, or just now, still has an end */
-	ck_assert_uint_eq(room_of(&world.self, 64, 1000).ttl_class, 1);
-	ck_assert_uint_eq(room_of(&world.self, 64, 1).ttl_class, 1);
+	ck_assert_uint_eq(room_of(&world.self, 64, 1000).slab, second.slab);
+	ck_assert_uint_eq(room_of(&world.self, 64, 1).slab, second.slab);
 	world_stop(&world);
 }
 END_TEST

@@ -142,7 +142,7 @@ START_TEST(test_object_that_was_never_completed_ends_its_run)
 		keys[i] = key_of(world.arena, i);
 	made = object_for(&world.self.thread, &keys[0], 1);
 	ck_assert_int_eq(
-		allocate_begin(world.self.thread.allocator, &world.self.thread.reader, world.arena, 48, 0, 1, &room),
+		allocate_begin(world.self.thread.allocator, &world.self.thread.reader, world.arena, POOL_PROBATION, 48, 0, 1, &room),
 		0);
 	memset(world.arena->base + room.offset + 8, 0xff,
 	       40); /* all but the head is written, then its writer is killed */

@@ -21,7 +21,7 @@ static inline struct made object_make(struct cache_thread *thread, const struct 
 	struct allocation room;
 	unsigned char *value;
 
-	expect_equal(allocate_begin(thread->allocator, &thread->reader, arena,
+	expect_equal(allocate_begin(thread->allocator, &thread->reader, arena, POOL_PROBATION,
 	                            object_size(plan->flags, plan->key_size, plan->value_size), plan->expires_ms,
 	                            arena_now_ms(arena), &room),
 	             0);
@@ -98,7 +98,7 @@ static inline bool put_key(struct cache_thread *thread, const struct key *key, u
 		enum index_result result;
 
 		if (find_key(arena, key, &chain))
-			result = index_replace(&chain, made.generation, made.offset);
+			result = index_replace(&chain, made.generation, made.offset, 0);
 		else
 			result = index_insert(arena, &chain, made.generation, made.offset);
 		if (result == INDEX_DONE)

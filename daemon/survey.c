@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/survey.h"
+
+static void enqueue(struct survey_queue *queue, uint32_t segment, uint64_t key)
+{
+	uint32_t place;
+
+	if (queue->count == SURVEY_QUEUE && queue->keys[SURVEY_QUEUE - 1] <= key)
+		return;
+	place = queue->count < SURVEY_QUEUE ? queue->count++ : SURVEY_QUEUE - 1;
+	for (; place > 0 && queue->keys[place - 1] > key; place--) {
+		queue->segments[place] = queue->segments[place - 1];
+		queue->keys[place] = queue->keys[place - 1];
+	}
+	queue->segments[place] = segment;
+	queue->keys[place] = key;
+}
+
+/* Whether a segment is the one in which its slab allocates. */
+static bool is_filling(const struct arena *arena, uint32_t segment, struct segment_word word)
+{
+	uint32_t slab = segment_slab(word);
+
+	return word.next_chunk < arena->chunks && slab < SLABS &&
+	       load_relaxed(&arena->header->open_segment[slab]) == segment + 1;
+}
+
+static void look_at_full(const struct arena *arena, uint32_t segment, struct segment_word word, struct survey *survey)
+{
+	uint64_t dead_bytes = load_relaxed(&arena->table[segment].dead_units) * (uint64_t)OBJECT_UNIT;
+
+	survey->data[word.pool]++;
+	enqueue(&survey->oldest[word.pool], segment, load_relaxed(&arena->table[segment].opened_ms));
+	if (dead_bytes != 0)
+		enqueue(&survey->wasted, segment,
+		        dead_bytes < arena->segment_bytes ? arena->segment_bytes - dead_bytes : 0);
+}
+
+void survey_take(const struct arena *arena, struct survey *ret_survey)
+{
+	*ret_survey = (struct survey){ 0 };
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		struct segment_word word = segment_load(arena, segment);
+
+		ret_survey->free += word.state == SEGMENT_FREE;
+		if (word.state != SEGMENT_OPEN)
+			continue;
+		if (is_filling(arena, segment, word))
+			enqueue(&ret_survey->filling, segment, load_relaxed(&arena->table[segment].opened_ms));
+		else
+			look_at_full(arena, segment, word, ret_survey);
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* One look at the whole segment table: what there is, and which segments are candidates to be emptied. */
+#ifndef LARDER_DAEMON_SURVEY_H
+#define LARDER_DAEMON_SURVEY_H
+
+#include "arena/segment.h"
+
+#define SURVEY_QUEUE 16
+
+/* The first so many segments by some key, in ascending order of it. */
+struct survey_queue {
+	uint32_t count;
+	uint32_t segments[SURVEY_QUEUE];
+	uint64_t keys[SURVEY_QUEUE];
+};
+
+struct survey {
+	uint32_t free;
+	uint32_t data[POOLS];              /* full segments of each pool */
+	struct survey_queue oldest[POOLS]; /* full ones, by when they were opened */
+	struct survey_queue filling;       /* those in which somebody allocates, by when they were opened */
+	struct survey_queue wasted;        /* full ones, by how many bytes of them are not dead */
+};
+
+void survey_take(const struct arena *arena, struct survey *ret_survey);
+
+#endif

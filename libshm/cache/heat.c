@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache/heat.h"
+
+static void raise_word(atomic_u64 *slot, uint64_t word)
+{
+	uint32_t heat = slot_heat(word);
+
+	/* A frozen word is being copied by several helpers, who must all see the same. */
+	if (heat < HEAT_MAX && !(word & SLOT_FROZEN))
+		cas_relaxed(slot, &word, slot_with_heat(word, heat + 1));
+}
+
+void heat_note(struct cache_thread *thread, const void *key, size_t key_size, uint64_t word)
+{
+	const struct arena *arena = &thread->cache->arena;
+	struct control_page *page = thread->cache->control.page;
+	uint64_t offset = word & SLOT_OFFSET_MASK;
+	uint64_t *recent = &thread->recent[offset * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_RECENT_BITS)];
+	atomic_u64 *slot;
+
+	if (*recent == offset)
+		return;
+	*recent = offset;
+	if (!arena->writable) {
+		store_relaxed(&page->samples[fetch_add_relaxed(&page->sample_count, 1) % SAMPLES], word);
+		return;
+	}
+	epoch_enter(&thread->reader);
+	slot = index_locate(arena, hash_key(arena->secret, key, key_size), word);
+	if (slot)
+		raise_word(slot, word);
+	epoch_exit(&thread->reader);
+}
+
+/* Raises the heat of the object that a word refers to, if it is one: the word comes from a client. */
+static void raise_sample(struct cache_thread *keeper, uint64_t sample)
+{
+	const struct arena *arena = &keeper->cache->arena;
+	uint64_t offset = slot_offset(sample);
+	struct segment_word segment;
+	struct object_view object;
+	struct index_chain chain;
+
+	if (!slot_is_object(sample) || offset >= arena->bytes)
+		return;
+	segment = segment_load(arena, segment_of(arena, offset));
+	if (segment.state != SEGMENT_OPEN || !object_parse(arena, offset, &object))
+		return;
+	if (index_find_object(arena, &object, segment.generation, &chain))
+		raise_word(index_slot_at(&chain, (uint32_t)chain.found), chain.words[chain.found]);
+}
+
+void heat_collect(struct cache_thread *keeper, const struct control *client, uint64_t *seen)
+{
+	uint64_t count = load_relaxed(&client->page->sample_count);
+	uint64_t begin = count - *seen < SAMPLES ? *seen : count - SAMPLES;
+
+	if (count == *seen)
+		return;
+	epoch_enter(&keeper->reader);
+	for (uint64_t i = begin; i != count; i++)
+		raise_sample(keeper, load_relaxed(&client->page->samples[i % SAMPLES]));
+	epoch_exit(&keeper->reader);
+	*seen = count;
+}
