@@ -92,6 +92,7 @@ SUPPORT_SOURCES := $(wildcard tests/support/*.c)
 LINEAR_SOURCES := $(wildcard tests/linear/*.c)
 FAILPOINT_SOURCES := $(if $(FAILPOINTS),$(wildcard tests/failpoint/*.c))
 TORTURE_SOURCES := $(wildcard tests/torture/*.c)
+STEP_SOURCES := $(wildcard tests/step/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/*/check_*.c)
 SYSTEM_SOURCES := $(wildcard tests/system/check_*.c)
 
@@ -104,9 +105,10 @@ SUPPORT_OBJECTS := $(call objects,$(SUPPORT_SOURCES))
 LINEAR_OBJECTS := $(call objects,$(LINEAR_SOURCES))
 FAILPOINT_OBJECTS := $(call objects,$(FAILPOINT_SOURCES))
 TORTURE_OBJECTS := $(call objects,$(TORTURE_SOURCES))
+STEP_OBJECTS := $(call objects,$(STEP_SOURCES))
 ALL_OBJECTS := $(LIB_PIC) $(call objects,$(LIB_SOURCES) $(DAEMON_SOURCES) $(TOOL_SOURCES) $(DEMO_SOURCES) \
                $(BENCH_SOURCES) $(SUPPORT_SOURCES) $(LINEAR_SOURCES) $(FAILPOINT_SOURCES) $(TORTURE_SOURCES) \
-               $(UNIT_SOURCES) $(SYSTEM_SOURCES))
+               $(STEP_SOURCES) $(UNIT_SOURCES) $(SYSTEM_SOURCES))
 
 STATIC_LIB := $(BUILD)/lib/liblarder.a
 SHARED_LIB := $(BUILD)/lib/liblarder.so.$(VERSION)
@@ -118,6 +120,7 @@ BENCH := $(BUILD)/bin/larder-bench
 LINEAR := $(BUILD)/bin/larder-linear
 FAILPOINT := $(BUILD)/bin/larder-failpoint
 TORTURE := $(BUILD)/bin/larder-torture
+STEP := $(BUILD)/bin/larder-step
 
 # A program exists as soon as it has a source.
 PROGRAMS := $(if $(DAEMON_SOURCES),$(LARDERD)) $(if $(TOOL_SOURCES),$(LARDER)) $(if $(DEMO_SOURCES),$(DEMO)) \
@@ -125,7 +128,8 @@ PROGRAMS := $(if $(DAEMON_SOURCES),$(LARDERD)) $(if $(TOOL_SOURCES),$(LARDER)) $
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 SYSTEM_TESTS := $(SYSTEM_SOURCES:%.c=$(BUILD)/%)
 TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR)) \
-                 $(if $(FAILPOINT_SOURCES),$(FAILPOINT)) $(if $(TORTURE_SOURCES),$(TORTURE))
+                 $(if $(FAILPOINT_SOURCES),$(FAILPOINT)) $(if $(TORTURE_SOURCES),$(TORTURE)) \
+                 $(if $(STEP_SOURCES),$(STEP))
 
 # A fuzz target is linked twice: with the main() of libFuzzer, and with one that replays inputs.
 FUZZ_TARGETS := $(wildcard tests/fuzz/fuzz_*.c)
@@ -138,6 +142,7 @@ TEST_PROGRAMS += $(REPLAY_TESTS)
 
 # ---- building --------------------------------------------------------------------------------------------------------
 
+comma := ,
 quiet = $(if $(V),,@echo "  $(1)	$(@:$(BUILD)/%=%)";)
 
 .PHONY: all lib tests
@@ -196,6 +201,10 @@ $(FAILPOINT): $(FAILPOINT_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
 
 $(TORTURE): $(TORTURE_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
 	$(call LINK_PROGRAM)
+
+# Bound at once, so that no instruction of the dynamic linker is stepped through.
+$(STEP): $(STEP_OBJECTS) $(BUILD)/obj/daemon.a $(SUPPORT_OBJECTS) $(STATIC_LIB)
+	$(call LINK_PROGRAM,-Wl$(comma)-z$(comma)now $(EVENT_LIBS) $(INIH_LIBS))
 
 # A unit test of a program's module takes what it needs from an archive of that program's objects, so main() stays out.
 $(BUILD)/obj/daemon.a: $(DAEMON_OBJECTS)
@@ -311,6 +320,9 @@ fuzz: ## Look for inputs, messages and scribbles that do harm, with clang (SECON
 endif
 fuzz-seeds: $(BUILD)/tests/fuzz/seeds ## Make the inputs anew from which the fuzzers begin
 	@mkdir -p $(FUZZ_TARGETS:tests/fuzz/fuzz_%.c=tests/fuzz/corpus/%) && $<
+.PHONY: step
+step: $(STEP) ## Kill a process after every instruction, and see what it leaves (POINTS=100000 SEED=1 STEP_OPTIONS=)
+	@$(STEP) --points $(or $(POINTS),0) --seed $(or $(SEED),1) $(STEP_OPTIONS)
 lint: lib ## Run the lints
 	@$(run_tests) $(LINTS)
 # The two headers that people read most are laid out by hand.

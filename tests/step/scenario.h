@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The operations that are stepped through, and the states in which they begin. */
+#ifndef LARDER_STEP_SCENARIO_H
+#define LARDER_STEP_SCENARIO_H
+
+#include "daemon/reclaim.h"
+#include "tests/step/scene.h"
+
+struct scenario;
+
+/* The process that does something: one to be killed, or one that is stepped. */
+struct actor {
+	struct scene *scene;
+	const struct scenario *scenario;
+	struct client client; /* its attachment */
+	struct reclaim *reclaim;
+};
+
+struct scenario {
+	const char *name;
+	enum role role;    /* ROLE_VICTIM or ROLE_KEEPER */
+	uint32_t subjects; /* 0: one */
+	uint32_t crowd;    /* keys of others in the subject's bucket */
+	struct value before[SUBJECTS_MAX];
+	struct value after[SUBJECTS_MAX];
+	int result; /* of the operation */
+
+	/* Before anybody dies, by a client that goes on. NULL: the usual keys of others, and the subjects as they are before. */
+	void (*prepare)(struct scene *scene, const struct scenario *scenario);
+
+	/* What a client does that is killed as soon as until is true. NULL: nobody. */
+	int (*doomed)(struct actor *actor);
+	bool (*until)(const struct scene *scene);
+
+	/* By the process that is stepped, before it is. NULL: nothing. */
+	void (*prelude)(struct actor *actor);
+
+	/* What is stepped. NULL: the request, of the first subject. */
+	int (*act)(struct actor *actor);
+	struct write_request request;
+	enum { VERSION_NONE, VERSION_CURRENT, VERSION_WRONG } expected_version;
+};
+
+/* The usual keys, and the subjects. */
+void scenario_prepare(struct scene *scene, const struct scenario *scenario);
+
+/* Bodies of processes (trace_body), whose context is an actor. */
+int scenario_attach(void *actor);
+int scenario_act(void *actor);
+int scenario_doomed(void *actor);
+
+extern const struct scenario client_scenarios[], split_scenarios[],
+	keeper_scenarios[]; /* each ends with a name that is NULL */
+
+#endif
