@@ -24,6 +24,7 @@
 #define END_MS 20000       /* for the clients to end when the storm is over */
 
 struct place {
+	bool killed; /* and not yet buried */
 	bool stopped;
 	uint64_t resume_ns;            /* when it goes on */
 	uint64_t since_ns, stopped_ns; /* this stop; all stops */
@@ -169,7 +170,7 @@ static void strike(struct storm *storm)
 	else if (share < KEEPER_SHARE + STOP_SHARE)
 		stop(storm, slot);
 	else
-		kill((pid_t)pid_of(storm, slot), SIGKILL);
+		storm->places[slot].killed = kill((pid_t)pid_of(storm, slot), SIGKILL) == 0;
 }
 
 static void strike_due(struct storm *storm)
@@ -192,7 +193,8 @@ static void watch(struct storm *storm)
 	for (uint32_t actor = 0; actor < ACTORS; actor++) {
 		const struct place *place = &storm->places[actor / SLOT_THREADS];
 
-		if (actor_exists(actor) && !place->stopped && pid_of(storm, actor / SLOT_THREADS) != 0)
+		if (actor_exists(actor) && !place->stopped && !place->killed &&
+		    pid_of(storm, actor / SLOT_THREADS) != 0)
 			watch_actor(&storm->watches[actor], storm->board, actor, pid_of(storm, actor / SLOT_THREADS),
 			            place->stopped_ns, (uint32_t)storm->counts->keeper_kills, &storm->counts->longest);
 	}
