@@ -163,6 +163,7 @@ int main(int argc, char **argv)
 		        load_relaxed(&board->evicted));
 	if (load_relaxed(&board->failure_count) != 0) {
 		forensic_report(board);
+		storm_bury(board);
 		kill(board->server.pid, SIGTERM);
 	} else {
 		server = board->server;

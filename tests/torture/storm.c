@@ -100,10 +100,10 @@ static uint32_t reap(struct storm *storm)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		expect(pid != storm->board->server.pid);
-		if (pid == storm->steward)
-			storm->steward = 0;
-		if (pid == storm->steward)
+		if (pid == storm->steward) {
 			expect_equal(status, 0);
+			storm->steward = 0;
+		}
 		for (uint32_t slot = 0; slot < SLOTS; slot++)
 			if (pid_of(storm, slot) == (uint32_t)pid)
 				note_death(storm, slot, pid, status);
@@ -187,16 +187,19 @@ static void strike_due(struct storm *storm)
 
 static void watch(struct storm *storm)
 {
+	struct moment moment = { .keeper_kills = (uint32_t)storm->counts->keeper_kills };
+
 	if (monotonic_ms() < storm->watch_ms)
 		return;
 	storm->watch_ms = monotonic_ms() + WATCH_MS;
+	moment.larderd_ns = watch_larderd(&storm->board->server);
 	for (uint32_t actor = 0; actor < ACTORS; actor++) {
 		const struct place *place = &storm->places[actor / SLOT_THREADS];
 
-		if (actor_exists(actor) && !place->stopped && !place->killed &&
-		    pid_of(storm, actor / SLOT_THREADS) != 0)
-			watch_actor(&storm->watches[actor], storm->board, actor, pid_of(storm, actor / SLOT_THREADS),
-			            place->stopped_ns, (uint32_t)storm->counts->keeper_kills, &storm->counts->longest);
+		moment.pid = pid_of(storm, actor / SLOT_THREADS);
+		moment.stopped_ns = place->stopped_ns;
+		if (actor_exists(actor) && moment.pid != 0 && !place->stopped && !place->killed)
+			watch_actor(&storm->watches[actor], storm->board, actor, &moment, &storm->counts->longest);
 	}
 }
 
@@ -265,4 +268,14 @@ void storm_run(struct board *board, struct storm_counts *ret_counts)
 	end(&storm);
 	if (failed(&storm))
 		freeze(&storm);
+}
+
+void storm_bury(struct board *board)
+{
+	for (uint32_t slot = 0; slot < SLOTS; slot++) {
+		pid_t pid = (pid_t)load_acquire(&board->slots[slot].pid);
+
+		if (pid != 0 && kill(pid, SIGKILL) == 0)
+			waitpid(pid, NULL, 0);
+	}
 }

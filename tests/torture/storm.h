@@ -14,4 +14,7 @@ struct storm_counts {
 /* Goes on for as long as the settings say, or until something is wrong. Then the clients have ended, or are stopped where they are. */
 void storm_run(struct board *board, struct storm_counts *ret_counts);
 
+/* Ends the clients that were stopped where they are. */
+void storm_bury(struct board *board);
+
 #endif

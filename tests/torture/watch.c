@@ -62,35 +62,47 @@ static void report(struct board *board, uint32_t number, uint32_t pid, uint32_t 
 	           pid, thread, watch_names[operation], ms, where, stat);
 }
 
-void watch_actor(struct watch *watch, struct board *board, uint32_t number, uint32_t pid, uint64_t stopped_ns,
-                 uint32_t keeper_kills, struct longest *longest)
+uint64_t watch_larderd(const struct server *server)
+{
+	uint32_t supervisor = (uint32_t)server->pid, keeper = (uint32_t)server_keeper(server);
+	uint64_t sum = 0, waited_ns;
+
+	if (read_waited(supervisor, supervisor, &waited_ns))
+		sum += waited_ns;
+	if (keeper != 0 && read_waited(keeper, keeper, &waited_ns))
+		sum += waited_ns;
+	return sum;
+}
+
+void watch_actor(struct watch *watch, struct board *board, uint32_t number, const struct moment *moment,
+                 struct longest *longest)
 {
 	const struct actor *actor = &board->actors[number];
 	uint32_t operation = load_acquire(&actor->operation), thread = load_acquire(&actor->thread);
-	uint64_t call = load_acquire(&actor->calls), now_ns = monotonic_ns(), waited_ns, ms;
-	bool same = watch->call == call && watch->thread == thread;
+	uint64_t call = load_acquire(&actor->calls), now_ns = monotonic_ns(), excused_ns, ms;
+	bool needs_larderd = operation >= OPERATION_ATTACH;
 
-	if (operation == OPERATION_NONE || thread == 0 || !read_waited(pid, thread, &waited_ns)) {
+	if (operation == OPERATION_NONE || thread == 0 || !read_waited(moment->pid, thread, &excused_ns)) {
 		*watch = (struct watch){ 0 };
 		return;
 	}
-	if (!same || watch->since_ns == 0 || (operation >= OPERATION_ATTACH && watch->keeper_kills != keeper_kills)) {
+	excused_ns += moment->stopped_ns + (needs_larderd ? moment->larderd_ns : 0);
+	if (watch->call != call || watch->thread != thread || watch->since_ns == 0 ||
+	    (needs_larderd && watch->keeper_kills != moment->keeper_kills)) {
 		*watch = (struct watch){ .call = call,
 			                 .thread = thread,
-			                 .keeper_kills = keeper_kills,
+			                 .keeper_kills = moment->keeper_kills,
 			                 .since_ns = now_ns,
-			                 .waited_ns = waited_ns,
-			                 .stopped_ns = stopped_ns };
+			                 .excused_ns = excused_ns };
 		return;
 	}
 	ms = now_ns - watch->since_ns;
-	stopped_ns -= watch->stopped_ns;
-	waited_ns -= watch->waited_ns;
-	ms = ms > stopped_ns + waited_ns ? (ms - stopped_ns - waited_ns) / NS_PER_MS : 0;
+	excused_ns -= watch->excused_ns;
+	ms = ms > excused_ns ? (ms - excused_ns) / NS_PER_MS : 0;
 	if (ms > longest->ms)
 		*longest = (struct longest){ ms, operation };
 	if (ms < HANG_MS || watch->reported)
 		return;
 	watch->reported = true;
-	report(board, number, pid, thread, operation, ms);
+	report(board, number, moment->pid, thread, operation, ms);
 }

@@ -4,7 +4,8 @@
  * the time during which its process was stopped by us, nor the time during which the thread could have run but found no
  * free processor (the kernel counts that: /proc/PID/task/TID/schedstat). What remains is the time it ran or slept: both are
  * a hang, an endless loop or a wait. Of calls that may wait for larderd (attaching; writes that find no memory, or
- * that larderd does) the time begins anew when the keeper is killed.
+ * that larderd does) the time begins anew when the keeper is killed, and what larderd itself waited for a processor does
+ * not count either. So on an overloaded machine no hang is seen that is none, and a real one is seen all the same, later.
  */
 #ifndef LARDER_TORTURE_WATCH_H
 #define LARDER_TORTURE_WATCH_H
@@ -18,7 +19,7 @@ struct watch {
 	uint64_t call; /* which it is */
 	uint32_t thread, keeper_kills;
 	bool reported;
-	uint64_t since_ns, waited_ns, stopped_ns; /* when it was noticed: now, and the totals until then */
+	uint64_t since_ns, excused_ns; /* when it was noticed: now, and what did not count until then */
 };
 
 /* The longest call so far. */
@@ -29,8 +30,19 @@ struct longest {
 
 extern const char *const watch_names[OPERATIONS];
 
-/* Looks at one actor. stopped_ns: how long its process has been stopped by now, in all. */
-void watch_actor(struct watch *watch, struct board *board, uint32_t number, uint32_t pid, uint64_t stopped_ns,
-                 uint32_t keeper_kills, struct longest *longest);
+/* What the director knows of the moment. */
+struct moment {
+	uint64_t stopped_ns; /* how long the actor's process has been stopped by now, in all */
+	uint64_t larderd_ns; /* how long larderd has waited for a processor */
+	uint32_t pid;        /* of the actor's process */
+	uint32_t keeper_kills;
+};
+
+/* How long the processes of a larderd have waited for a processor. */
+uint64_t watch_larderd(const struct server *server);
+
+/* Looks at one actor. */
+void watch_actor(struct watch *watch, struct board *board, uint32_t number, const struct moment *moment,
+                 struct longest *longest);
 
 #endif
