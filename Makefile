@@ -212,6 +212,7 @@ $(BUILD)/obj/tools.a: $(call objects,$(TOOL_SOURCES))
 $(BUILD)/obj/demo.a: $(call objects,$(DEMO_SOURCES))
 $(BUILD)/obj/bench.a: $(call objects,$(BENCH_SOURCES))
 $(BUILD)/obj/linear.a: $(LINEAR_OBJECTS)
+$(BUILD)/obj/torture.a: $(TORTURE_OBJECTS) $(SUPPORT_OBJECTS)
 $(BUILD)/obj/fuzz.a: $(FUZZ_OBJECTS)
 $(BUILD)/obj/%.a:
 	@mkdir -p $(@D); rm -f $@; $(AR) rcs $@ $^
@@ -221,7 +222,7 @@ $(BUILD)/tests/unit/$(1)/%: $(BUILD)/obj/tests/unit/$(1)/%.o $(BUILD)/obj/$(1).a
 	$$(call LINK_PROGRAM,$(2) $$(CHECK_LIBS) -lm)
 endef
 $(eval $(call UNIT_OF_PROGRAM,daemon,$$(EVENT_LIBS) $$(INIH_LIBS)))
-$(foreach program,tools demo bench linear,$(eval $(call UNIT_OF_PROGRAM,$(program))))
+$(foreach program,tools demo bench linear torture,$(eval $(call UNIT_OF_PROGRAM,$(program))))
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(STATIC_LIB)
 	$(call LINK_PROGRAM,$(CHECK_LIBS))
