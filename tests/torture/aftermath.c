@@ -183,6 +183,22 @@ static uint64_t await_free(larder *cache)
 	return held * stat.segment_bytes;
 }
 
+/* Nobody but us may have ended a keeper. */
+static void check_log(struct board *board)
+{
+	FILE *log = fopen(board->server.log, "re");
+	char line[512];
+
+	expect(log != NULL);
+	while (fgets(line, sizeof line, log)) {
+		line[strcspn(line, "\n")] = '\0';
+		if ((strstr(line, "was killed by signal") && !strstr(line, "by signal 9 ")) ||
+		    strstr(line, "ended with status") || strstr(line, "some process wrote over it"))
+			board_fail(board, VERDICT_WRONG, &(struct culprit){ 0, NULL, 0, NULL }, "%s", line);
+	}
+	fclose(log);
+}
+
 struct end {
 	struct board *board;
 	uint64_t *leaked; /* shared */
@@ -215,6 +231,7 @@ bool aftermath_run(struct board *board, struct holdings before, struct leaks *re
 	struct culprit nobody = { 0, NULL, 0, NULL };
 	struct workers workers;
 
+	check_log(board);
 	workers_start(&workers, 1, end_work, &end);
 	workers_join(&workers, RUN_SECONDS);
 	ret_leaks->bytes = *end.leaked;

@@ -37,6 +37,7 @@ struct storm {
 	struct random random;
 	struct place places[SLOTS];
 	struct watch watches[ACTORS];
+	struct larderd_watch larderd;
 	pid_t steward, last_keeper;
 	uint64_t event_ns, watch_ms;
 };
@@ -192,7 +193,7 @@ static void watch(struct storm *storm)
 	if (monotonic_ms() < storm->watch_ms)
 		return;
 	storm->watch_ms = monotonic_ms() + WATCH_MS;
-	moment.larderd_ns = watch_larderd(&storm->board->server);
+	watch_larderd(&storm->larderd, &storm->board->server, &moment);
 	for (uint32_t actor = 0; actor < ACTORS; actor++) {
 		const struct place *place = &storm->places[actor / SLOT_THREADS];
 

@@ -12,29 +12,7 @@ const char *const watch_names[OPERATIONS] = {
 	"none", "a read", "a write", "an incr", "a scan", "attaching", "a write that may wait"
 };
 
-/* How long a thread has waited for a processor, in all. False: it is gone. */
-static bool read_waited(uint32_t pid, uint32_t thread, uint64_t *ret_ns)
-{
-	char path[64], text[96];
-	ssize_t size;
-	char *end;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%" PRIu32 "/task/%" PRIu32 "/schedstat", pid, thread);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	size = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (size <= 0)
-		return false;
-	text[size] = '\0';
-	strtoull(text, &end, 10); /* how long it ran */
-	*ret_ns = strtoull(end, NULL, 10);
-	return true;
-}
-
-/* Where in the kernel a thread is, for the report. */
+/* The first line of a file about a thread; "" if it is gone. */
 static void read_line(uint32_t pid, uint32_t thread, const char *what, char *ret_text, size_t size)
 {
 	char path[64];
@@ -50,6 +28,26 @@ static void read_line(uint32_t pid, uint32_t thread, const char *what, char *ret
 	ret_text[strcspn(ret_text, "\n")] = '\0';
 }
 
+/* False: the thread is gone. */
+static bool update_fare(struct fare *fare, uint32_t pid, uint32_t thread)
+{
+	char schedstat[96], stat[128];
+	const char *state;
+	uint64_t ran_ns;
+	char *end;
+
+	read_line(pid, thread, "schedstat", schedstat, sizeof schedstat);
+	read_line(pid, thread, "stat", stat, sizeof stat);
+	state = strrchr(stat, ')');
+	if (!schedstat[0] || !state)
+		return false;
+	ran_ns = strtoull(schedstat, &end, 10);
+	fare->starving = strncmp(state, ") R", 3) == 0 && ran_ns == fare->ran_ns;
+	fare->ran_ns = ran_ns;
+	fare->waited_ns = strtoull(end, NULL, 10);
+	return true;
+}
+
 static void report(struct board *board, uint32_t number, uint32_t pid, uint32_t thread, uint32_t operation, uint64_t ms)
 {
 	char where[64], stat[64];
@@ -62,16 +60,25 @@ static void report(struct board *board, uint32_t number, uint32_t pid, uint32_t 
 	           pid, thread, watch_names[operation], ms, where, stat);
 }
 
-uint64_t watch_larderd(const struct server *server)
+void watch_larderd(struct larderd_watch *watch, const struct server *server, struct moment *moment)
 {
 	uint32_t supervisor = (uint32_t)server->pid, keeper = (uint32_t)server_keeper(server);
-	uint64_t sum = 0, waited_ns;
 
-	if (read_waited(supervisor, supervisor, &waited_ns))
-		sum += waited_ns;
-	if (keeper != 0 && read_waited(keeper, keeper, &waited_ns))
-		sum += waited_ns;
-	return sum;
+	update_fare(&watch->supervisor, supervisor, supervisor);
+	if (keeper == 0 || !update_fare(&watch->keeper, keeper, keeper))
+		watch->keeper.starving = false;
+	moment->larderd_ns = watch->supervisor.waited_ns + watch->keeper.waited_ns;
+	moment->larderd_starving = watch->supervisor.starving || watch->keeper.starving;
+}
+
+static void begin(struct watch *watch, uint64_t call, uint32_t thread, uint32_t keeper_kills, uint64_t excused_ns)
+{
+	watch->call = call;
+	watch->thread = thread;
+	watch->keeper_kills = keeper_kills;
+	watch->reported = false;
+	watch->since_ns = monotonic_ns();
+	watch->excused_ns = excused_ns;
 }
 
 void watch_actor(struct watch *watch, struct board *board, uint32_t number, const struct moment *moment,
@@ -79,25 +86,24 @@ void watch_actor(struct watch *watch, struct board *board, uint32_t number, cons
 {
 	const struct actor *actor = &board->actors[number];
 	uint32_t operation = load_acquire(&actor->operation), thread = load_acquire(&actor->thread);
-	uint64_t call = load_acquire(&actor->calls), now_ns = monotonic_ns(), excused_ns, ms;
+	uint64_t call = load_acquire(&actor->calls), excused_ns, ms;
 	bool needs_larderd = operation >= OPERATION_ATTACH;
 
-	if (operation == OPERATION_NONE || thread == 0 || !read_waited(moment->pid, thread, &excused_ns)) {
+	if (operation == OPERATION_NONE || thread == 0 || !update_fare(&watch->fare, moment->pid, thread)) {
 		*watch = (struct watch){ 0 };
 		return;
 	}
-	excused_ns += moment->stopped_ns + (needs_larderd ? moment->larderd_ns : 0);
+	excused_ns = watch->fare.waited_ns + moment->stopped_ns + (needs_larderd ? moment->larderd_ns : 0);
 	if (watch->call != call || watch->thread != thread || watch->since_ns == 0 ||
 	    (needs_larderd && watch->keeper_kills != moment->keeper_kills)) {
-		*watch = (struct watch){ .call = call,
-			                 .thread = thread,
-			                 .keeper_kills = moment->keeper_kills,
-			                 .since_ns = now_ns,
-			                 .excused_ns = excused_ns };
+		begin(watch, call, thread, moment->keeper_kills, excused_ns);
 		return;
 	}
-	ms = now_ns - watch->since_ns;
-	excused_ns -= watch->excused_ns;
+	if (watch->fare.starving || (needs_larderd && moment->larderd_starving))
+		return;
+	ms = monotonic_ns() - watch->since_ns;
+	/* A new keeper has waited less than the one before. */
+	excused_ns = excused_ns > watch->excused_ns ? excused_ns - watch->excused_ns : 0;
 	ms = ms > excused_ns ? (ms - excused_ns) / NS_PER_MS : 0;
 	if (ms > longest->ms)
 		*longest = (struct longest){ ms, operation };
