@@ -2,7 +2,6 @@
 #include "tests/step/stage.h"
 
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #define ARENA_BYTES ARENA_BYTES_MIN
 #define LINES 4 /* thread lines that anybody here can come to use */
@@ -33,8 +32,6 @@ void stage_open(struct stage *stage)
 {
 	memset(stage, 0, sizeof *stage);
 	format(stage);
-	stage->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	expect(stage->wake_fd >= 0);
 	stage_attach(stage, ROLE_OTHER, &stage->other);
 	stage->arena = &stage->other.cache.arena;
 	stage->live.arena = stage->arena->base;
@@ -52,15 +49,13 @@ void stage_close(struct stage *stage)
 		close(stage->page_fd[role]);
 	}
 	close(stage->arena_fd);
-	close(stage->wake_fd);
 }
 
 void stage_attach(const struct stage *stage, enum role role, struct client *ret_client)
 {
 	struct fault fault = { "" };
 
-	if (cache_attach(&ret_client->cache, stage->arena_fd, stage->page_fd[role], stage->wake_fd, true, WORLD_FENCED,
-	                 0, &fault))
+	if (cache_attach(&ret_client->cache, stage->arena_fd, stage->page_fd[role], true, WORLD_FENCED, 0, &fault))
 		expect_failed("%s", fault.text);
 	expect_equal(cache_thread_start(&ret_client->cache, &ret_client->thread), 0);
 }
@@ -191,11 +186,12 @@ void stand_in_begin(const struct stage *stage, const struct image *image, enum r
 	arena->header = (struct arena_header *)(void *)image->arena;
 	arena->table = (struct segment_entry *)(void *)(image->arena + arena->header->table_offset);
 	arena->directory = (atomic_u32 *)(void *)(image->arena + arena->header->directory_offset);
+	arena->ghosts = (struct ghost_line *)(void *)(image->arena + arena->header->ghost_offset);
 	arena->plain_epochs = false; /* everybody who uses the copy is this thread */
 	cache->control = stage->page[role];
 	cache->control.page = (struct control_page *)(void *)page;
 	cache->control.pins = (atomic_u32 *)(void *)(page + PAGE_PINS);
-	cache->wake_fd = -1;
+	cache->wakes = false;
 	cache->fenced = true;
 	if (role == ROLE_OTHER)
 		ret_stand_in->allocator = *stage->other.thread.allocator;

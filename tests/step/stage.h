@@ -22,7 +22,7 @@ struct image {
 };
 
 struct stage {
-	int arena_fd, wake_fd;
+	int arena_fd;
 	int page_fd[ROLES];
 	struct control page[ROLES]; /* the living pages */
 	struct client other;        /* on the living memory, while no child runs */

@@ -305,6 +305,7 @@ static bool drain(struct recovery *recovery)
 	const struct arena *arena = recovery->arena;
 	struct cache_verify_counts counts;
 
+	reclaim_set_policy(recovery->reclaim, &policy_fifo); /* which keeps nothing */
 	store_relaxed(&arena->header->free_low_mark, arena->segment_count);
 	keep_house(recovery);
 	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
@@ -312,7 +313,7 @@ static bool drain(struct recovery *recovery)
 
 		if (state == SEGMENT_INDEX && growth_reachable(arena, segment))
 			continue;
-		if (state != SEGMENT_FREE)
+		if (state != SEGMENT_FREE && state != SEGMENT_RESERVE)
 			return wrong(recovery->trial, "segment %u is lost: in state %d after everything was removed",
 			             segment, (int)state);
 		if (!is_clean(arena, segment))
