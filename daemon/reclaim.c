@@ -251,44 +251,42 @@ static uint32_t coming_free(const struct reclaim *reclaim)
 	return coming;
 }
 
-/* Compacts the segment with the most dead bytes, if they are one part of it in so many. Return: how many they are. */
-static uint64_t condemn_wasted(struct reclaim *reclaim, const struct survey *survey, uint32_t share)
+/* Condemns the first segment of a queue that can be. Return: its place in the queue, or its length. */
+static uint32_t condemn_first(struct reclaim *reclaim, struct survey *survey, const struct survey_queue *queue,
+                              enum reason reason)
 {
+	uint32_t place = 0;
+
+	while (place < queue->count && !condemn(reclaim, queue->segments[place], reason))
+		place++;
+	if (place < queue->count && queue != &survey->filling)
+		survey->data[segment_load(reclaim->arena, queue->segments[place]).pool]--;
+	return place;
+}
+
+/* Compacts the segment with the most dead bytes, if they are one part of it in so many. Return: how many they are. */
+static uint64_t condemn_wasted(struct reclaim *reclaim, struct survey *survey, uint32_t share)
+{
+	struct survey_queue worth = survey->wasted;
 	uint64_t bytes = reclaim->arena->segment_bytes;
+	uint32_t place;
 
 	if (survey->free + reclaim->evacuator.reserve_count == 0)
 		return 0;
-	for (uint32_t i = 0; i < survey->wasted.count; i++) {
-		uint64_t dead_bytes = bytes - survey->wasted.keys[i];
-
-		if (dead_bytes * share < bytes)
-			break;
-		if (condemn(reclaim, survey->wasted.segments[i], REASON_COMPACTED))
-			return dead_bytes;
-	}
-	return 0;
-}
-
-static bool condemn_first(struct reclaim *reclaim, const struct survey_queue *queue)
-{
-	for (uint32_t i = 0; i < queue->count; i++)
-		if (condemn(reclaim, queue->segments[i], REASON_EVICTED))
-			return true;
-	return false;
+	while (worth.count && (bytes - worth.keys[worth.count - 1]) * share < bytes)
+		worth.count--;
+	place = condemn_first(reclaim, survey, &worth, REASON_COMPACTED);
+	return place < worth.count ? bytes - worth.keys[place] : 0;
 }
 
 /* Evicts the next segment of the pool that the policy names; only if none is full, one that is still being filled. */
 static bool condemn_next(struct reclaim *reclaim, struct survey *survey)
 {
-	enum pool pool;
+	const struct survey_queue *queue = &survey->filling;
 
-	if (survey->data[POOL_PROBATION] + survey->data[POOL_MAIN] == 0)
-		return condemn_first(reclaim, &survey->filling);
-	pool = reclaim->policy->choose(survey);
-	if (!condemn_first(reclaim, &survey->oldest[pool]))
-		return false;
-	survey->data[pool]--;
-	return true;
+	if (survey->data[POOL_PROBATION] + survey->data[POOL_MAIN] != 0)
+		queue = &survey->oldest[reclaim->policy->choose(survey)];
+	return condemn_first(reclaim, survey, queue, REASON_EVICTED) < queue->count;
 }
 
 /* When memory runs low, something must go: first what is dead, then what is worth the least. */
