@@ -15,8 +15,9 @@
 #include "tests/torture/judge.h"
 #include "tests/torture/steward.h"
 
-#define FREE_MS 30000  /* for the last segment to become free */
-#define LEAVE_MS 10000 /* for larderd to forget the last client */
+#define SQUEEZE_MS 60000 /* for what does not expire to be evicted */
+#define FREE_MS 30000    /* for the last segment to become free */
+#define LEAVE_MS 10000   /* for larderd to forget the last client */
 #define RUN_SECONDS 120
 #define SETTLE_MS 300 /* for what larderd does after its start, or after a client has gone */
 #define FILLER_TTL_MS 2000
@@ -139,7 +140,7 @@ static void squeeze(larder *cache)
 	uint64_t wanted = stat.evicted_segments + stat.segments_data + stat.segments_condemned;
 	uint64_t size = stat.value_size_max < FILLER_SIZE ? stat.value_size_max : FILLER_SIZE;
 	struct larder_set_options options = LARDER_SET_OPTIONS;
-	struct patience patience = patience_start(FREE_MS);
+	struct patience patience = patience_start(SQUEEZE_MS);
 	char *filler = calloc(1, size);
 
 	expect(filler != NULL);
@@ -149,6 +150,9 @@ static void squeeze(larder *cache)
 			larder_set(cache, &i, sizeof i, filler, size, &options, NULL);
 		stat = client_stat(cache);
 	}
+	if (stat.evicted_segments < wanted)
+		fprintf(stderr, "only %" PRIu64 " segments were evicted of %" PRIu64 "\n", stat.evicted_segments,
+		        wanted);
 	free(filler);
 }
 

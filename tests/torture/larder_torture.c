@@ -70,7 +70,10 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			settings->large_max = 0;
 			break;
 		case 'a':
-			settings->read_only = strcmp(optarg, "read-only") == 0;
+			if (strcmp(optarg, "read-only") != 0)
+				return false;
+			settings->read_only = true;
+			settings->arena = "96M"; /* writes by larderd are slower, and so is filling it in the end */
 			break;
 		default:
 			return false;

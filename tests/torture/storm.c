@@ -16,8 +16,8 @@
 #include "tests/torture/steward.h"
 
 #define EVENT_US_MEAN 5000 /* between two events */
-#define KEEPER_SHARE 18    /* of 1000 events: the keeper is killed; else: */
-#define STOP_SHARE 350     /* a client is stopped; else: one is killed */
+#define KEEPER_SHARE 26    /* of 1000 events: the keeper is killed; else: */
+#define STOP_SHARE 300     /* a client is stopped; else: one is killed */
 #define STOP_STALLS_MAX 12 /* longest stop, in stall_ms */
 #define WATCH_MS 50
 #define ORDER_AGAIN_MS 100 /* an inherited client that was ordered has not come: its parent was killed */
@@ -193,6 +193,7 @@ static void watch(struct storm *storm)
 	if (monotonic_ms() < storm->watch_ms)
 		return;
 	storm->watch_ms = monotonic_ms() + WATCH_MS;
+	moment.now_ns = monotonic_ns();
 	watch_larderd(&storm->larderd, &storm->board->server, &moment);
 	for (uint32_t actor = 0; actor < ACTORS; actor++) {
 		const struct place *place = &storm->places[actor / SLOT_THREADS];

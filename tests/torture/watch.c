@@ -101,7 +101,7 @@ void watch_actor(struct watch *watch, struct board *board, uint32_t number, cons
 	}
 	if (watch->fare.starving || (needs_larderd && moment->larderd_starving))
 		return;
-	ms = monotonic_ns() - watch->since_ns;
+	ms = moment->now_ns > watch->since_ns ? moment->now_ns - watch->since_ns : 0;
 	/* A new keeper has waited less than the one before. */
 	excused_ns = excused_ns > watch->excused_ns ? excused_ns - watch->excused_ns : 0;
 	ms = ms > excused_ns ? (ms - excused_ns) / NS_PER_MS : 0;

@@ -40,6 +40,7 @@ extern const char *const watch_names[OPERATIONS];
 
 /* What the director knows of the moment. */
 struct moment {
+	uint64_t now_ns;     /* before the rest was looked at: what we wait ourselves counts for nobody */
 	uint64_t stopped_ns; /* how long the actor's process has been stopped by now, in all */
 	uint64_t larderd_ns; /* how long larderd has waited for a processor */
 	bool larderd_starving;
