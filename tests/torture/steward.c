@@ -14,8 +14,8 @@
 #define OPEN_PATIENCE_MS 20000
 #define ROUND_MS 25
 #define VERIFY_ROUNDS 20
-#define FREE_LEAST 4        /* a fourth of the segments */
-#define PERMITS_PER_ROUND 2 /* writes of what does not expire */
+#define FREE_LEAST 4    /* a fourth of the segments */
+#define PERMIT_ROUNDS 4 /* for one more write of what does not expire */
 #define PERMITS_MAX 20
 
 larder *steward_open(const struct board *board)
@@ -55,7 +55,7 @@ bool steward_verify(struct board *board, larder *cache)
 	return sound;
 }
 
-static void look(struct board *board, larder *cache)
+static void look(struct board *board, larder *cache, uint32_t round)
 {
 	struct larder_stat stat = client_stat(cache);
 	uint32_t permits = load_relaxed(&board->permits);
@@ -63,8 +63,8 @@ static void look(struct board *board, larder *cache)
 	store_relaxed(&board->pressure, !board->settings.evict && stat.segments_free < stat.segments / FREE_LEAST);
 	store_relaxed(&board->evicted, stat.evicted_segments);
 	store_relaxed(&board->index_segments, (uint32_t)stat.segments_index);
-	if (permits < PERMITS_MAX)
-		fetch_add_relaxed(&board->permits, PERMITS_PER_ROUND);
+	if (round % PERMIT_ROUNDS == 0 && permits < PERMITS_MAX)
+		fetch_add_relaxed(&board->permits, 1);
 }
 
 void steward_run(struct board *board)
@@ -77,7 +77,7 @@ void steward_run(struct board *board)
 		_exit(0);
 	cache = steward_open(board);
 	for (uint32_t round = 0; load_acquire(&board->stop) == 0; round++) {
-		look(board, cache);
+		look(board, cache, round);
 		if (round % VERIFY_ROUNDS == 0)
 			steward_verify(board, cache);
 		nanosleep(&pause, NULL);
