@@ -173,6 +173,22 @@ static uint64_t lost_index_segments(larder *cache)
 	return lost;
 }
 
+/* Segments that are open for what will be written next: at most one for each slab, however long it goes on. */
+static uint64_t open_segments(larder *cache)
+{
+	struct thread_entry entry = thread_enter(cache);
+	const struct arena *arena = &entry.thread->cache->arena;
+	uint64_t open = 0;
+
+	for (uint32_t slab = 0; slab < SLABS; slab++) {
+		uint32_t segment = load_relaxed(&arena->header->open_segment[slab]);
+
+		open += segment > 0 && segment <= arena->segment_count &&
+		        segment_load(arena, segment - 1).state == SEGMENT_OPEN;
+	}
+	return open;
+}
+
 static uint64_t await_free(larder *cache)
 {
 	struct patience patience = patience_start(FREE_MS);
@@ -182,7 +198,7 @@ static uint64_t await_free(larder *cache)
 	do {
 		stat = client_stat(cache);
 		held = stat.segments - stat.segments_free - stat.segments_index - stat.segments_system;
-		held += lost_index_segments(cache);
+		held = held + lost_index_segments(cache) - open_segments(cache);
 	} while (held > 0 && patience_left(patience));
 	return held * stat.segment_bytes;
 }
