@@ -152,6 +152,8 @@ static void report_work(void *context, unsigned number)
 	raw_attach(&board->server, &welcome, fds);
 	expect_equal(arena_map(fds[RAW_ARENA], false, &arena, NULL), 0);
 	save(board, fds[RAW_ARENA]);
+	fprintf(stderr, "segments that expired: %" PRIu64 ", that were evicted: %" PRIu64 "\n",
+	        load_relaxed(&arena.header->expired_segments), load_relaxed(&arena.header->evicted_segments));
 	for (uint32_t i = 0; i < count && i < FAILURES_MAX; i++)
 		if (board->failures[i].key_size)
 			show_failure(board, &arena, &board->failures[i]);

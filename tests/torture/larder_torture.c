@@ -64,7 +64,7 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			settings->stall_ms = 20;
 			break;
 		case 'g':
-			settings->arena = "7M"; /* of small segments, so that the index has many */
+			settings->arena = "12M"; /* of small segments, so that the index has many */
 			settings->keys = 6000;
 			settings->value_max = 64;
 			settings->large_max = 0;

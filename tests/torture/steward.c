@@ -14,7 +14,7 @@
 #define OPEN_PATIENCE_MS 20000
 #define ROUND_MS 25
 #define VERIFY_ROUNDS 20
-#define FREE_LEAST 4    /* a fourth of the segments */
+#define FREE_LEAST 2    /* half of the segments: larderd makes room long before the last one is taken */
 #define PERMIT_ROUNDS 4 /* for one more write of what does not expire */
 #define PERMITS_MAX 20
 
