@@ -31,9 +31,12 @@ static inline uint64_t hash_mix(const uint8_t *secret, const unsigned char *byte
 }
 
 /* XXH3 of a short key, written out: it is a third of the instructions of the general function. */
+#define HASH_SHORT_MIN 17
+#define HASH_SHORT_MAX 32
+
 static inline bool hash_is_short(size_t size)
 {
-	return size >= 17 && size <= 32;
+	return size >= HASH_SHORT_MIN && size <= HASH_SHORT_MAX;
 }
 
 static inline uint64_t hash_short_key(const uint8_t secret[SECRET_BYTES], const void *key, size_t size)

@@ -46,7 +46,7 @@ static inline int copy_out(const struct arena *arena, const struct object_view *
 /* ---- the usual object ---------------------------------------------------------------------------------------------- */
 
 /*
- * Lookups of an arena larger than the caches spend their time waiting for memory, and a processor that may look some hundred
+ * Lookups in an arena larger than the caches spend their time waiting for memory, and a processor that may look some hundred
  * instructions ahead waits for several at once if they are short. So what nearly all reads are has a way of its own: a short
  * key, where it is likeliest, of an object without flags (no expiry, no counter). All else goes the general way.
  */
@@ -54,18 +54,13 @@ struct plain {
 	const struct object *object;
 	const unsigned char *value;
 	uint64_t value_size;
-	uint64_t value_end; /* from the object on */
 };
 
-#define PLAIN_KEY_MAX 32
-#define PLAIN_COPY_MIN 32
-#define PLAIN_COPY_MAX 128
-#define PLAIN_BYTES (sizeof(struct object) + PLAIN_KEY_MAX + OBJECT_UNIT + PLAIN_COPY_MAX)
+#define PLAIN_BYTES (sizeof(struct object) + HASH_SHORT_MAX)
+#define PLAIN_HEAD_MASK UINT64_C(0xffffff) /* flags and key size */
+_Static_assert(OBJECT_FLAGS_SHIFT == 16, "flags stand above the key size, and nothing between");
 
-/*
- * Whether the object of a slot word is plain and has this key, which is short. If so, its value lies in the arena if it is no larger
- * than PLAIN_COPY_MAX; else value_end is to be compared.
- */
+/* Whether the object of a slot word is plain and has this key, which is short. */
 static inline __attribute__((always_inline)) bool open_plain(const struct arena *arena, uint64_t word, const void *key,
                                                              size_t key_size, struct plain *ret_plain)
 {
@@ -77,15 +72,13 @@ static inline __attribute__((always_inline)) bool open_plain(const struct arena 
 		return false;
 	ret_plain->object = (const struct object *)(const void *)start;
 	head = load_acquire(&ret_plain->object->head); /* A10 <- R10 */
-	_Static_assert(OBJECT_FLAGS_SHIFT == 16, "flags stand above the key size");
-	if (__builtin_expect(
-		    (head & 0xffffff) != key_size || !bytes_equal(start + sizeof(struct object), key, key_size), 0))
+	if (__builtin_expect((head & PLAIN_HEAD_MASK) != key_size, 0) ||
+	    __builtin_expect(!bytes_equal(start + sizeof(struct object), key, key_size), 0))
 		return false;
 	ret_plain->value_size = head >> OBJECT_VALUE_SIZE_SHIFT;
 	value_start = align_up(sizeof(struct object) + key_size, object_value_alignment(ret_plain->value_size));
 	ret_plain->value = start + value_start;
-	ret_plain->value_end = value_start + ret_plain->value_size;
-	return true;
+	return __builtin_expect(value_start + ret_plain->value_size <= arena->bytes - offset, 1);
 }
 
 static inline void describe_plain(const struct plain *plain, struct larder_item *ret_item)
@@ -94,38 +87,15 @@ static inline void describe_plain(const struct plain *plain, struct larder_item 
 }
 
 /*
- * Copies a value of PLAIN_COPY_MIN to PLAIN_COPY_MAX bytes by loads and stores that overlap: the size comes out of the object, so each branch
- * on it that is guessed wrong costs a whole cache miss. False: it is larger or smaller.
+ * Fetching: a prefetch never faults, so it does not matter whether there is an object, or so large a one. gcc takes a function that
+ * only prefetches for one without effect and drops the call, unless it is inlined before.
  */
-static inline __attribute__((always_inline)) bool copy_plain(void *to, const struct plain *plain)
-{
-	typedef uint64_t block __attribute__((vector_size(16)));
-	const uint64_t size = plain->value_size;
-	const unsigned char *from = plain->value, *end = from + size;
-	unsigned char *target = to, *target_end = target + size;
-	block b[8];
+#define FETCH_LINES 3 /* of an object: most are not larger */
 
-	if (__builtin_expect(size < PLAIN_COPY_MIN || size > PLAIN_COPY_MAX, 0))
-		return false;
-	memcpy(&b[0], from, 16);
-	memcpy(&b[1], from + 16, 16);
-	memcpy(&b[2], end - 32, 16);
-	memcpy(&b[3], end - 16, 16);
-	if (size > 64) {
-		memcpy(&b[4], from + 32, 16);
-		memcpy(&b[5], from + 48, 16);
-		memcpy(&b[6], end - 64, 16);
-		memcpy(&b[7], end - 48, 16);
-		memcpy(target + 32, &b[4], 16);
-		memcpy(target + 48, &b[5], 16);
-		memcpy(target_end - 64, &b[6], 16);
-		memcpy(target_end - 48, &b[7], 16);
-	}
-	memcpy(target, &b[0], 16);
-	memcpy(target + 16, &b[1], 16);
-	memcpy(target_end - 32, &b[2], 16);
-	memcpy(target_end - 16, &b[3], 16);
-	return true;
+static inline __attribute__((always_inline)) void fetch_object(const struct arena *arena, uint64_t word)
+{
+	for (int i = 0; i < FETCH_LINES; i++)
+		__builtin_prefetch(arena->base + slot_offset(word) + i * CACHE_LINE);
 }
 
 /* ---- get ----------------------------------------------------------------------------------------------------------- */
@@ -176,7 +146,6 @@ static __attribute__((noinline)) int note_and_return(struct cache_thread *thread
 	return LARDER_OK;
 }
 
-/* Calls nothing before all is decided, so nothing has to be kept for after a call. */
 int cache_get(struct cache_thread *thread, const void *key, size_t key_size, void *buffer, size_t buffer_size,
               struct larder_item *ret_item)
 {
@@ -191,9 +160,11 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	guess = hash_short_key(arena->secret, key, key_size);
 	entered = epoch_enter(&thread->reader);
 	guess = index_guess(arena, guess);
+	fetch_object(arena, guess); /* where the value begins is known only when the first line has come */
 	if (__builtin_expect(slot_is_object(guess), 1) &&
 	    __builtin_expect(open_plain(arena, guess, key, key_size, &plain), 1) &&
-	    __builtin_expect(plain.value_size <= buffer_size, 1) && __builtin_expect(copy_plain(buffer, &plain), 1)) {
+	    __builtin_expect(plain.value_size <= buffer_size, 1)) {
+		memcpy(buffer, plain.value, plain.value_size);
 		if (ret_item)
 			describe_plain(&plain, ret_item);
 		if (__builtin_expect(epoch_leave(line, entered), 1)) {
@@ -226,9 +197,8 @@ static inline void unpin(const struct cache *cache, uint32_t shard, uint32_t seg
 }
 
 /* Pins a living object in its place, inside a section. */
-static inline __attribute__((always_inline)) int pin_in_place(struct cache_thread *thread,
-                                                              const struct object_view *object,
-                                                              struct larder_view *ret_view)
+static inline int pin_in_place(struct cache_thread *thread, const struct object_view *object,
+                               struct larder_view *ret_view)
 {
 	const struct arena *arena = &thread->cache->arena;
 	uint64_t ttl_ms, version = object->version;
@@ -249,34 +219,81 @@ static inline __attribute__((always_inline)) int pin_in_place(struct cache_threa
 	return LARDER_OK;
 }
 
-int cache_view(struct cache_thread *thread, const void *key, size_t key_size, struct larder_view *ret_view)
+/* Does whatever view there is, from inside a section in which this was guessed. */
+static __attribute__((noinline)) int view_any(struct cache_thread *thread, const void *key, size_t key_size,
+                                              struct larder_view *ret_view, uint64_t guess)
 {
 	const struct arena *arena = &thread->cache->arena;
+	const uint64_t hash = hash_key(arena->secret, key, key_size);
 	struct object_view object;
-	uint64_t hash, word;
 	int result;
+
+	for (;;) {
+		ret_view->segment = NO_SEGMENT;
+		result = index_confirm(arena, &guess, hash, key, key_size, &object)
+		                 ? pin_in_place(thread, &object, ret_view)
+		                 : LARDER_MISS;
+		if (epoch_exit(&thread->reader))
+			break;
+		if (ret_view->segment != NO_SEGMENT)
+			unpin(thread->cache, thread->shard, ret_view->segment);
+		epoch_enter(&thread->reader);
+		guess = SLOT_LINK;
+	}
+	if (result != LARDER_OK)
+		ret_view->data = NULL;
+	else if (heat_counts(guess))
+		heat_note(thread, key, key_size, guess);
+	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
+	return result;
+}
+
+static __attribute__((noinline)) int view_other(struct cache_thread *thread, const void *key, size_t key_size,
+                                                struct larder_view *ret_view)
+{
+	const struct arena *arena = &thread->cache->arena;
+	uint64_t hash;
 
 	if (!cache_key_valid(key, key_size) || !ret_view)
 		return -EINVAL;
 	hash = hash_key(arena->secret, key, key_size);
-	for (;;) {
-		ret_view->segment = NO_SEGMENT;
+	epoch_enter(&thread->reader);
+	return view_any(thread, key, key_size, ret_view, index_guess(arena, hash));
+}
+
+/* As cache_get. */
+int cache_view(struct cache_thread *thread, const void *key, size_t key_size, struct larder_view *ret_view)
+{
+	const struct arena *arena = &thread->cache->arena;
+	struct thread_line *line = thread->reader.line;
+	struct plain plain;
+	uint64_t entered, guess;
+	uint32_t segment;
+
+	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
+		return view_other(thread, key, key_size, ret_view);
+	guess = hash_short_key(arena->secret, key, key_size);
+	entered = epoch_enter(&thread->reader);
+	guess = index_guess(arena, guess);
+	fetch_object(arena, guess);
+	if (__builtin_expect(slot_is_object(guess), 1) &&
+	    __builtin_expect(open_plain(arena, guess, key, key_size, &plain), 1)) {
+		segment = (uint32_t)(slot_offset(guess) >> arena->segment_shift);
+		pin(thread, segment);
+		ret_view->data = plain.value;
+		ret_view->size = plain.value_size;
+		ret_view->shard = thread->shard;
+		ret_view->segment = segment;
+		describe_plain(&plain, &ret_view->item);
+		if (__builtin_expect(epoch_leave(line, entered), 1)) {
+			count(&line->hits, 1);
+			return heat_counts(guess) ? note_and_return(thread, key, key_size, guess) : LARDER_OK;
+		}
+		unpin(thread->cache, thread->shard, segment);
 		epoch_enter(&thread->reader);
-		word = index_guess(arena, hash);
-		result = index_confirm(arena, &word, hash, key, key_size, &object)
-		                 ? pin_in_place(thread, &object, ret_view)
-		                 : LARDER_MISS;
-		if (__builtin_expect(epoch_exit(&thread->reader), 1))
-			break;
-		if (ret_view->segment != NO_SEGMENT)
-			unpin(thread->cache, thread->shard, ret_view->segment);
+		guess = SLOT_LINK;
 	}
-	if (result != LARDER_OK)
-		ret_view->data = NULL;
-	else if (heat_counts(word))
-		heat_note(thread, key, key_size, word);
-	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
-	return result;
+	return view_any(thread, key, key_size, ret_view, guess);
 }
 
 void cache_release(struct cache *cache, struct larder_view *view)
@@ -290,13 +307,12 @@ void cache_release(struct cache *cache, struct larder_view *view)
 /* ---- batches ------------------------------------------------------------------------------------------------------- */
 
 /*
- * A group of keys is looked up in three passes, so that the memory accesses of all overlap: fetch the buckets, then the
- * objects, then read.
+ * A group of keys is looked up in passes, so that the memory accesses of all overlap: fetch the buckets; then the objects,
+ * or the overflow buckets of the few that have one, and then theirs; then read.
  */
 #define GROUP 32
-#define FETCH_LINES 3 /* of an object: most are not larger */
 
-static inline __attribute__((always_inline)) void prefetch_bucket(const struct arena *arena, uint64_t hash)
+static inline __attribute__((always_inline)) void fetch_bucket(const struct arena *arena, uint64_t hash)
 {
 	uint32_t segment = index_segment(arena, hash);
 
@@ -304,48 +320,67 @@ static inline __attribute__((always_inline)) void prefetch_bucket(const struct a
 		__builtin_prefetch(&index_buckets(arena, segment)[hash_home(hash, arena->homes)]);
 }
 
-static inline __attribute__((always_inline)) void prefetch_object(const struct arena *arena, uint64_t word)
+/* Inside a section, once the buckets are fetched. */
+static inline __attribute__((always_inline)) void guess_group(const struct arena *arena, const uint64_t hashes[GROUP],
+                                                              size_t keys, uint64_t guesses[GROUP])
 {
-	/* A prefetch never faults, so it matters neither whether there is an object nor whether it is that large. */
-	for (int i = 0; i < FETCH_LINES; i++)
-		__builtin_prefetch(arena->base + slot_offset(word) + i * CACHE_LINE);
-}
+	uint32_t elsewhere[GROUP], count = 0;
 
-static void hash_group(const struct arena *arena, const struct larder_mget_entry *group, size_t keys,
-                       uint64_t hashes[GROUP])
-{
-	for (size_t i = 0; i < keys; i++) {
-		hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
-		                    ? hash_key(arena->secret, group[i].key, group[i].key_size)
-		                    : 0;
-		prefetch_bucket(arena, hashes[i]);
+	for (uint32_t i = 0; i < keys; i++) {
+		guesses[i] = index_guess(arena, hashes[i]);
+		if (__builtin_expect(slot_is_link(guesses[i]), 0)) {
+			__builtin_prefetch(index_guessed_bucket(arena, hashes[i], guesses[i]));
+			elsewhere[count++] = i;
+		} else {
+			fetch_object(arena, guesses[i]);
+		}
+	}
+	for (uint32_t j = 0; j < count; j++) {
+		uint32_t i = elsewhere[j];
+		const struct bucket *bucket = index_guessed_bucket(arena, hashes[i], guesses[i]);
+		uint64_t guess = bucket ? bucket_guess(bucket, hashes[i]) : 0;
+
+		if (slot_is_object(guess)) {
+			guesses[i] = guess;
+			fetch_object(arena, guess);
+		}
 	}
 }
 
-/* Inside a section. Return: the hits, and the words of their slots. */
-static size_t copy_group(const struct arena *arena, const uint64_t hashes[GROUP], struct larder_mget_entry *group,
-                         size_t keys, uint64_t ret_words[GROUP])
+static __attribute__((noinline)) int read_any(const struct arena *arena, uint64_t *guess, uint64_t hash,
+                                              struct larder_mget_entry *entry)
+{
+	struct object_view object;
+
+	if (!cache_key_valid(entry->key, entry->key_size) || (!entry->buffer && entry->buffer_size))
+		return -EINVAL;
+	return index_confirm(arena, guess, hash, entry->key, entry->key_size, &object)
+	               ? copy_out(arena, &object, entry->buffer, entry->buffer_size, &entry->item)
+	               : LARDER_MISS;
+}
+
+/* Inside a section. Return: the hits. The guesses become the words that led to them. */
+static size_t read_group(const struct arena *arena, const uint64_t hashes[GROUP], uint64_t guesses[GROUP],
+                         struct larder_mget_entry *group, size_t keys)
 {
 	size_t hits = 0;
 
 	for (size_t i = 0; i < keys; i++) {
-		ret_words[i] = index_guess(arena, hashes[i]);
-		prefetch_object(arena, ret_words[i]);
-	}
-	for (size_t i = 0; i < keys; i++) {
 		struct larder_mget_entry *entry = &group[i];
-		struct object_view object;
+		struct plain plain;
 
-		if (__builtin_expect(!cache_key_valid(entry->key, entry->key_size) ||
-		                             (!entry->buffer && entry->buffer_size),
-		                     0)) {
-			entry->result = -EINVAL;
-			continue;
+		if (__builtin_expect(slot_is_object(guesses[i]) && hash_is_short(entry->key_size) && entry->key &&
+		                             entry->buffer &&
+		                             open_plain(arena, guesses[i], entry->key, entry->key_size, &plain) &&
+		                             plain.value_size <= entry->buffer_size,
+		                     1)) {
+			memcpy(entry->buffer, plain.value, plain.value_size);
+			describe_plain(&plain, &entry->item);
+			entry->result = LARDER_OK;
+		} else {
+			entry->result = read_any(arena, &guesses[i], hashes[i], entry);
 		}
-		entry->result = index_confirm(arena, &ret_words[i], hashes[i], entry->key, entry->key_size, &object)
-		                        ? copy_out(arena, &object, entry->buffer, entry->buffer_size, &entry->item)
-		                        : LARDER_MISS;
-		hits += entry->result != LARDER_MISS;
+		hits += entry->result == LARDER_OK || entry->result == LARDER_TRUNCATED;
 	}
 	return hits;
 }
@@ -362,28 +397,34 @@ static void note_group(struct cache_thread *thread, const struct larder_mget_ent
 void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, size_t entry_count)
 {
 	const struct arena *arena = &thread->cache->arena;
-	uint64_t hashes[GROUP], words[GROUP];
+	uint64_t hashes[GROUP], guesses[GROUP];
 
 	for (size_t done = 0; done < entry_count; done += GROUP) {
 		size_t keys = entry_count - done < GROUP ? entry_count - done : GROUP;
 		struct larder_mget_entry *group = &entries[done];
 		size_t hits;
 
-		hash_group(arena, group, keys, hashes);
+		for (size_t i = 0; i < keys; i++) {
+			hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
+			                    ? hash_key(arena->secret, group[i].key, group[i].key_size)
+			                    : 0;
+			fetch_bucket(arena, hashes[i]);
+		}
 		do {
 			epoch_enter(&thread->reader);
-			hits = copy_group(arena, hashes, group, keys, words);
-		} while (!epoch_exit(&thread->reader));
+			guess_group(arena, hashes, keys, guesses);
+			hits = read_group(arena, hashes, guesses, group, keys);
+		} while (__builtin_expect(!epoch_exit(&thread->reader), 0));
 		count(&thread->reader.line->misses, keys - hits);
 		count(&thread->reader.line->hits, hits);
-		note_group(thread, group, keys, words);
+		note_group(thread, group, keys, guesses);
 	}
 }
 
 void cache_mview(struct cache_thread *thread, struct larder_mview_entry *entries, size_t entry_count)
 {
 	const struct arena *arena = &thread->cache->arena;
-	uint64_t hashes[GROUP];
+	uint64_t hashes[GROUP], guesses[GROUP];
 
 	for (size_t done = 0; done < entry_count; done += GROUP) {
 		size_t keys = entry_count - done < GROUP ? entry_count - done : GROUP;
@@ -393,11 +434,10 @@ void cache_mview(struct cache_thread *thread, struct larder_mview_entry *entries
 			hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
 			                    ? hash_key(arena->secret, group[i].key, group[i].key_size)
 			                    : 0;
-			prefetch_bucket(arena, hashes[i]);
+			fetch_bucket(arena, hashes[i]);
 		}
 		epoch_enter(&thread->reader);
-		for (size_t i = 0; i < keys; i++)
-			prefetch_object(arena, index_guess(arena, hashes[i]));
+		guess_group(arena, hashes, keys, guesses);
 		epoch_exit(&thread->reader); /* nothing was read that matters */
 		for (size_t i = 0; i < keys; i++)
 			group[i].result = cache_view(thread, group[i].key, group[i].key_size, &group[i].view);

@@ -33,20 +33,25 @@ int larder_get(larder *cache, const void *key, size_t key_size, void *buffer, si
 	return cache_get(thread_recent.thread, key, key_size, buffer, buffer_size, ret_item);
 }
 
-int larder_view(larder *cache, const void *key, size_t key_size, struct larder_view *ret_view)
+static __attribute__((noinline)) int view_as_stranger(larder *cache, const void *key, size_t key_size,
+                                                      struct larder_view *ret_view)
 {
-	struct thread_entry entry;
-	int result;
+	struct thread_entry entry = thread_enter_slow(cache);
 
-	if (!cache)
-		return -EINVAL;
-	entry = thread_enter(cache);
 	if (!entry.thread)
 		return entry.result;
-	result = cache_view(entry.thread, key, key_size, ret_view);
-	if (result == 0)
-		ret_view->attachment = thread_recent.token;
-	return result;
+	ret_view->attachment = thread_recent.token;
+	return cache_view(entry.thread, key, key_size, ret_view);
+}
+
+int larder_view(larder *cache, const void *key, size_t key_size, struct larder_view *ret_view)
+{
+	if (!cache || !ret_view)
+		return -EINVAL;
+	if (__builtin_expect(!thread_is_known(cache), 0))
+		return view_as_stranger(cache, key, key_size, ret_view);
+	ret_view->attachment = thread_recent.token;
+	return cache_view(thread_recent.thread, key, key_size, ret_view);
 }
 
 /* A view that another process's attachment holds, the parent's of this one, is not ours to give back. */
@@ -54,9 +59,10 @@ void larder_release(larder *cache, struct larder_view *view)
 {
 	if (!cache || !view || !view->data)
 		return;
-	if (view->attachment == load_relaxed(&cache->process->token))
+	if (__builtin_expect(view->attachment == load_relaxed(&cache->process->token), 1))
 		cache_release(&cache->attachment->cache, view);
-	view->data = NULL;
+	else
+		view->data = NULL;
 }
 
 int larder_mget(larder *cache, struct larder_mget_entry *entries, size_t count)

@@ -181,35 +181,51 @@ uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key,
 atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word);
 
 /*
- * The word of the slot where a key probably is; 0: the key is not there; SLOT_LINK: index_search may know. Nearly always a key is
- * in its home bucket and in the only slot there that has its tag, or there is none such and no overflow bucket.
+ * Where a key probably is: the word of a slot with an object; 0: it is not there; a link: in another bucket, which index_search
+ * finds. Nearly always a key is in its home bucket and in the only slot there that has its tag, or there is none such and no
+ * overflow bucket.
  */
+static inline __attribute__((always_inline)) uint64_t bucket_guess(const struct bucket *bucket, uint64_t hash)
+{
+	uint32_t matches = bucket_match(bucket, hash), position;
+	uint64_t word;
+
+	if (__builtin_expect(matches == 0, 0)) {
+		word = load_acquire(&bucket->slots[BUCKET_SLOTS - 1]); /* A19 <- R19 */
+		return slot_is_link(word) ? word : 0;
+	}
+	/*
+	 * Meanwhile the slot may have got another object, and so even one with another tag: then the key was not in it all the time,
+	 * and comparing it shows that.
+	 */
+	position = (uint32_t)__builtin_ctz(matches);
+	word = load_acquire(&((const atomic_u64 *)(const void *)bucket)[position]); /* A1 <- R1 */
+	return __builtin_expect(slot_is_object(word), 1) ? word : SLOT_LINK;
+}
+
 static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
 {
-	uint32_t segment = index_segment(arena, hash), matches;
-	struct bucket *bucket;
-	uint64_t word;
+	uint32_t segment = index_segment(arena, hash);
+	const struct bucket *bucket;
 
 	if (__builtin_expect(segment >= arena->segment_count, 0))
 		return SLOT_LINK;
 	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
 	if (__builtin_expect((load_acquire(&bucket->control) & CONTROL_MOVED) != 0, 0)) /* A18 <- R18 */
 		return SLOT_LINK;
-	matches = bucket_match(bucket, hash);
-	if (__builtin_expect(matches == 0, 0)) {
-		word = load_acquire(&bucket->slots[BUCKET_SLOTS - 1]); /* A19 <- R19 */
-		return slot_is_link(word) ? SLOT_LINK : 0;
-	}
-	/*
-	 * Meanwhile the slot may have got another object, and so even one with another tag: then the key was not in it all the time,
-	 * and comparing it shows that.
-	 */
-	word = load_acquire(&((atomic_u64 *)(void *)bucket)[(uint32_t)__builtin_ctz(matches)]); /* A1 <- R1 */
-	return __builtin_expect(slot_is_object(word), 1) ? word : SLOT_LINK;
+	return bucket_guess(bucket, hash);
+}
+
+/* The overflow bucket that a guess names, or NULL. The segment may have been split meanwhile, so this is a hint. */
+static inline const struct bucket *index_guessed_bucket(const struct arena *arena, uint64_t hash, uint64_t guess)
+{
+	uint32_t segment = index_segment(arena, hash);
+
+	return segment < arena->segment_count ? index_linked(arena, segment, guess) : NULL;
 }
 
 /*
- * Finds a key, beginning with what index_guess said in the same section, and looks at its object. The word becomes the one that led
+ * Finds a key, beginning with what was guessed in the same section, and looks at its object. The word becomes the one that led
  * to it.
  */
 static inline __attribute__((always_inline)) bool index_confirm(const struct arena *arena, uint64_t *word,
