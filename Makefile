@@ -262,7 +262,7 @@ $(BUILD)/tests/fuzz/seeds: $(BUILD)/obj/tests/fuzz/seeds.o
 
 # ---- packages --------------------------------------------------------------------------------------------------------
 
-PACKAGES := gcc g++ libc6-dev make pkg-config liburcu-dev libxxhash-dev libsnappy-dev libevent-dev libinih-dev check jq
+PACKAGES := gcc g++ libc6-dev make pkg-config liburcu-dev libxxhash-dev libsnappy-dev libevent-dev libinih-dev check jq valgrind
 CI_PACKAGES := clang libclang-rt-dev clang-format spin mandoc shellcheck \
                $(if $(filter x86_64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 
@@ -282,7 +282,7 @@ endif
 LINTS := $(wildcard tools/lint/check_*.sh)
 SYSTEM_SCRIPTS := $(wildcard tests/system/test_*.sh)
 LINEAR_TEST := $(if $(LINEAR_SOURCES),tests/linear/test_linear.sh)
-RELEASE_SCRIPTS := tests/lint/test_lints.sh tests/install/test_install.sh tests/linear/test_mutation.sh \
+RELEASE_SCRIPTS := tests/bench/test_instructions.sh tests/lint/test_lints.sh tests/install/test_install.sh tests/linear/test_mutation.sh \
                    tests/failpoint/test_release.sh
 
 # Some tests expect a fault of the processor, so the sanitizers leave those signals alone.
