@@ -190,8 +190,8 @@ $(LARDER): $(call objects,$(TOOL_SOURCES)) $(STATIC_LIB)
 $(DEMO): $(call objects,$(DEMO_SOURCES)) $(STATIC_LIB)
 	$(call LINK_PROGRAM,-lm)
 
-$(BENCH): $(call objects,$(BENCH_SOURCES)) $(STATIC_LIB)
-	$(call LINK_PROGRAM,-lm)
+$(BENCH): $(call objects,$(BENCH_SOURCES)) $(BUILD)/obj/daemon.a $(STATIC_LIB)
+	$(call LINK_PROGRAM,$(EVENT_LIBS) $(INIH_LIBS) -lm)
 
 $(LINEAR): $(LINEAR_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
 	$(call LINK_PROGRAM,-lm)

@@ -18,6 +18,7 @@ struct bench_options {
 /* The subcommands. Return: 0 or a negative value; they have complained by then. */
 int bench_core(const struct bench_options *options);
 int bench_instructions(const struct bench_options *options);
+int bench_missratio(const struct bench_options *options);
 
 /* Writes a line to standard error and returns result, so that "return complain(...)" reads well. */
 int complain(int result, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -30,6 +30,11 @@ static const struct subcommand {
 	  "  overhead_bytes_per_entry  memory in use beyond keys and values, for each entry\n"
 	  "The chained variants take each key out of the value before, so that no two lookups overlap. The minimal\n"
 	  "floor is a loop of constant sizes that is told the slot. bench/README.md explains each number.\n" },
+	{ "missratio", bench_missratio, false, "how often larder misses, beside simulated policies of the same size",
+	  "Runs five sequences of requests through an arena of 128 MiB with its keeper, and through simulations of LRU,\n"
+	  "CLOCK, S3-FIFO and Belady's optimum that get as many bytes. Headlines:\n"
+	  "  worst_vs_s3fifo_ref       larder's miss ratio / that of simulated S3-FIFO, where it is highest\n"
+	  "  worst_vs_lru              the same for LRU\n" },
 	{ "instructions", bench_instructions, true, "run one operation over and over, for callgrind",
 	  "OPERATION is get, view, set or mget32. Prints nothing: bench/instructions.sh runs this under callgrind\n"
 	  "and makes the table.\n" },
