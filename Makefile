@@ -243,7 +243,7 @@ $(BUILD)/obj-other-layout/%.o: %.c $(BUILD)/flags
 $(OTHER_LAYOUT): $(OTHER_OBJECTS) $(BUILD)/obj/daemon.a $(STATIC_LIB)
 	$(call LINK_PROGRAM,$(EVENT_LIBS) $(INIH_LIBS))
 
-$(BUILD)/tests/system/check_upgrade: | $(OTHER_LAYOUT)
+$(BUILD)/tests/system/check_upgrade $(BUILD)/tests/system/check_arena_file: | $(OTHER_LAYOUT)
 
 fuzz_parts := $(BUILD)/obj/fuzz.a $(BUILD)/obj/daemon.a $(BUILD)/obj/tools.a $(STATIC_LIB)
 fuzz_libs = $(EVENT_LIBS) $(INIH_LIBS) $(addprefix -Wl$(comma)--wrap=,$(fuzz_wraps))

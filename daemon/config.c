@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/quantity.h"
+#include "larder.h"
 
 enum config_kind { BYTES, MILLISECONDS, COUNT, MODE, CHOICE, PATH, USERS, GROUPS };
 enum config_when { START, RUNNING };
@@ -128,10 +129,10 @@ static int set_path(const struct row *row, const char *value, char *ret_path, st
 {
 	size_t length = strlen(value);
 
-	if (value[0] != '/')
+	if (value[0] != '/' && (length > 0 || row->least > 0))
 		return fault_set(fault, -EINVAL, "%s: \"%.64s\" is not an absolute path", row->key, value);
 	if (length > row->most)
-		return fault_set(fault, -EINVAL, "%s: the path has %zu bytes; a unix socket allows %" PRIu64, row->key,
+		return fault_set(fault, -EINVAL, "%s: the path has %zu bytes; %" PRIu64 " are allowed", row->key,
 		                 length, row->most);
 	memset(ret_path, 0, row->size); /* no remains of the old path: whole structures are compared */
 	memcpy(ret_path, value, length);
@@ -283,6 +284,16 @@ void config_help(FILE *stream)
 		fprintf(stream, "; default: %s%s)\n", row->initial[0] ? row->initial : "none",
 		        row->when == RUNNING ? "; SIGHUP changes it" : "");
 	}
+}
+
+int config_check(const struct config *config, struct fault *fault)
+{
+	if (config->access == LARDER_READ_ONLY && config->arena_file[0])
+		return fault_set(
+			fault, -EINVAL,
+			"access = read-only and arena_file do not go together: the kernel seals no file, so its "
+			"owner could always map it writable; leave arena_file empty");
+	return 0;
 }
 
 const char *config_update(struct config *config, const struct config *next)

@@ -48,6 +48,8 @@ typedef char config_path[CONFIG_PATH_MAX];
 	  "groups whose members to admit, by name or number") \
 	X(pages, config_number, CHOICE, "auto", 0, 2, "auto huge small", START, \
 	  "page size of the arena; auto: huge pages when they can be had") \
+	X(arena_file, config_path, PATH, "", 0, CONFIG_PATH_MAX - 1, "", START, \
+	  "file on tmpfs or hugetlbfs that holds the arena beyond larderd's life; needs shared-write access") \
 	X(stall_ms, config_number, MILLISECONDS, "1000", 10, 3600000, "", RUNNING, \
 	  "how long a stopped thread may hold memory back") \
 	X(eviction, config_number, CHOICE, "s3-fifo", 0, 1, "s3-fifo fifo", RUNNING, \
@@ -68,6 +70,9 @@ enum { CONFIG_KEYS = 0 CONFIG_TABLE(CONFIG_COUNT) };
 #undef CONFIG_COUNT
 
 void config_defaults(struct config *config);
+
+/* Whether the values go together. Return: 0; -EINVAL. */
+int config_check(const struct config *config, struct fault *fault);
 
 /* The key with this index (0 .. CONFIG_KEYS - 1). */
 const char *config_key(int index);

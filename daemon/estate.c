@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "daemon/lockfile.h"
 #include "daemon/log.h"
 #include "daemon/upgrade.h"
 
@@ -54,7 +55,8 @@ static int open_holding(const struct config *config, struct handover *handover, 
 		log_warning("the arena of an earlier larderd is given up, its clients must attach anew: %s",
 		            fault->text);
 	fdstore_clear(&estate->store, &handover->clients);
-	result = holding_create(config, &estate->holding, fault);
+	handover_discard(handover);
+	result = holding_open(config, &estate->holding, fault);
 	if (result == 0)
 		fdstore_begin(&estate->store, config, &estate->holding);
 	return result;
@@ -97,6 +99,7 @@ struct handover estate_lend(const struct estate *estate)
 		                  .arena = estate->holding.arena_fd,
 		                  .wake = estate->holding.wake_fd,
 		                  .roster = estate->store.roster_fd,
+		                  .arena_lock = estate->holding.lock_fd,
 		                  .clients = estate->vault };
 }
 
@@ -106,4 +109,12 @@ void estate_release(struct estate *estate)
 	holding_release(&estate->holding);
 	vault_free(&estate->vault);
 	fdstore_release(&estate->store);
+}
+
+void estate_close(struct estate *estate, const struct config *config)
+{
+	listener_close(&estate->listener);
+	if (estate->holding.lock_fd >= 0)
+		lockfile_remove(config->arena_file);
+	estate_release(estate);
 }

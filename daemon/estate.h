@@ -19,9 +19,7 @@ struct estate {
 };
 
 #define ESTATE_NONE \
-	((struct estate){ .holding = { .arena_fd = -1, .wake_fd = -1 }, \
-	                  .listener = { .fd = -1, .lock_fd = -1 }, \
-	                  .store = FDSTORE_NONE })
+	((struct estate){ .holding = HOLDING_NONE, .listener = { .fd = -1, .lock_fd = -1 }, .store = FDSTORE_NONE })
 
 /*
  * Takes over from the larderd that executed us, or from the service manager's store; what there is not, it makes. Return: 0 or
@@ -35,7 +33,10 @@ int estate_try(const struct config *config, struct fault *fault);
 /* What the next larderd needs of it. The descriptors are only lent. */
 struct handover estate_lend(const struct estate *estate);
 
-/* Gives up everything, but leaves the listening socket in its place. */
+/* Closes everything, but leaves all files in their place: another larderd goes on with them. */
 void estate_release(struct estate *estate);
+
+/* Removes the socket and the locks, and closes everything. An arena in a file stays. */
+void estate_close(struct estate *estate, const struct config *config);
 
 #endif

@@ -17,10 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/platform.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/peer.h"
@@ -118,23 +116,6 @@ void fdstore_receive(struct handover *ret_handover)
 
 /* ---- adoption ---------------------------------------------------------------------------------------------------- */
 
-static int check_arena(const struct handover *handover, const struct config *config, const struct arena *arena,
-                       struct fault *fault)
-{
-	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-
-	if ((fcntl(handover->arena, F_GET_SEALS) & seals) != seals)
-		return fault_set(fault, -EINVAL, "its size is not sealed");
-	if (arena->bytes != arena_round_bytes(config->size))
-		return fault_set(fault, -EINVAL, "the configuration has another size now");
-	if (config->access != LARDER_SHARED_WRITE || arena->header->access != LARDER_SHARED_WRITE)
-		return fault_set(fault, -EINVAL, "the configuration has another access now");
-	if (arena->header->plain_epochs && platform_barrier() != 0)
-		return fault_set(fault, -EINVAL,
-		                 "its readers rely on membarrier(2), which larderd may not use any more");
-	return 0;
-}
-
 static bool complete(const struct vault_client *client)
 {
 	for (int i = 0; i < VAULT_FDS; i++)
@@ -167,32 +148,32 @@ int fdstore_adopt(struct handover *handover, const struct config *config, struct
                   struct vault *ret_vault, struct fdstore *ret_store, struct fault *fault)
 {
 	struct fdstore store = { .roster_fd = handover->roster };
-	struct holding holding = { .arena_fd = handover->arena, .wake_fd = handover->wake };
-	struct statfs memory;
+	struct holding holding = { .arena_fd = handover->arena,
+		                   .wake_fd = handover->wake,
+		                   .lock_fd = handover->arena_lock };
 	int result;
 
 	if (handover->arena < 0)
 		return -ENOENT;
-	if (handover->wake < 0 || (handover->roster < 0 && !handover->whole) || fstatfs(handover->arena, &memory))
+	if (handover->wake < 0 || (handover->roster < 0 && !handover->whole))
 		return fault_set(fault, -EINVAL, "the descriptor store lacks what belongs to it");
 	if (handover->roster >= 0 && map_roster(handover->roster, &store.roster))
 		return fault_set(fault, -EINVAL, "there is no list of its clients");
-	result = arena_map(handover->arena, true, &holding.arena, fault);
-	if (result == 0)
-		result = check_arena(handover, config, &holding.arena, fault);
+	result = holding_adopt(&holding, config, fault);
 	if (result == 0 && store.roster)
 		result = check_clients(&handover->clients, store.roster, fault);
 	if (result) {
+		if (holding.lock_fd != handover->arena_lock)
+			close(holding.lock_fd);
 		arena_unmap(&holding.arena);
 		if (store.roster)
 			munmap(store.roster, sizeof *store.roster);
 		return -EINVAL;
 	}
-	holding.page_bytes = (uint64_t)memory.f_bsize;
 	*ret_holding = holding;
 	*ret_vault = handover->clients;
 	*ret_store = store;
-	handover->arena = handover->wake = handover->roster = -1;
+	handover->arena = handover->wake = handover->roster = handover->arena_lock = -1;
 	handover->clients = (struct vault){ 0 };
 	return 0;
 }

@@ -6,7 +6,8 @@
 
 void handover_each(const struct handover *handover, void (*act)(int fd))
 {
-	const int own[] = { handover->listener, handover->lock, handover->arena, handover->wake, handover->roster };
+	const int own[] = { handover->listener, handover->lock,   handover->arena,
+		            handover->wake,     handover->roster, handover->arena_lock };
 
 	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
 		if (own[i] >= 0)

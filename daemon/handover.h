@@ -11,11 +11,13 @@ struct handover {
 	int listener;            /* -1: none */
 	int lock;                /* of the listener's path; -1: none */
 	int arena, wake, roster; /* -1: none */
+	int arena_lock;          /* of arena_file; -1: none */
 	struct vault clients;    /* some may lack descriptors */
 	bool whole; /* there is no client but these: a larderd at work wrote them down, rather than a store kept them */
 };
 
-#define HANDOVER_NONE ((struct handover){ .listener = -1, .lock = -1, .arena = -1, .wake = -1, .roster = -1 })
+#define HANDOVER_NONE \
+	((struct handover){ .listener = -1, .lock = -1, .arena = -1, .wake = -1, .roster = -1, .arena_lock = -1 })
 
 /* Calls act with every descriptor there is. */
 void handover_each(const struct handover *handover, void (*act)(int fd));

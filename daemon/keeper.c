@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/arena_file.h"
 #include "base/failpoint.h"
 #include "daemon/connection.h"
 #include "daemon/log.h"
@@ -25,7 +26,8 @@
 #define DRAIN_MS 1000       /* for clients that are being let in when we are told to end */
 #define ASK_ALL_MS 50       /* between two rounds of questions while memory is held up; doubled each time, up to */
 #define ASK_ALL_MS_MAX 3200
-#define WAKE_MS 1 /* clients can wake us at will; more often than this is of no use */
+#define CROWDED_MS 20 /* between two looks whether unknown users of the arena are gone */
+#define WAKE_MS 1     /* clients can wake us at will; more often than this is of no use */
 
 static struct timeval delay_of(uint32_t milliseconds)
 {
@@ -60,9 +62,19 @@ void keeper_return_soon(struct keeper *keeper)
 	plan_earlier_tick(keeper, RETRY_MS);
 }
 
+/* While there are users of whom we know nothing, no memory may be reused. */
+static bool still_crowded(struct keeper *keeper)
+{
+	if (keeper->crowded && arena_file_sole(keeper->arena_fd) > 0) {
+		log_info("the processes of the earlier larderd are gone; memory is reused again");
+		keeper->crowded = false;
+	}
+	return keeper->crowded;
+}
+
 static uint32_t run_reclaim(struct keeper *keeper)
 {
-	uint32_t next_ms = reclaim_run(keeper->reclaim);
+	uint32_t next_ms = still_crowded(keeper) ? CROWDED_MS : reclaim_run(keeper->reclaim);
 
 	keeper->kept_house_ms = monotonic_ms();
 	return next_ms;
@@ -281,6 +293,7 @@ int keeper_run(const struct keeper_start *start)
 	struct vault_message ready = { .kind = VAULT_READY };
 	struct keeper keeper = { .config = *start->config,
 		                 .debts = start->debts,
+		                 .crowded = start->crowded,
 		                 .arena_fd = start->arena_fd,
 		                 .wake_fd = start->wake_fd,
 		                 .listener_fd = start->listener_fd,

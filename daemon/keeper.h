@@ -21,6 +21,7 @@ struct keeper_start {
 	const struct config *config;
 	const struct vault *vault; /* clients of an earlier keeper */
 	struct debt *debts;        /* and what it owed them */
+	bool crowded;              /* the arena has users of whom nobody knows, see struct holding */
 	int arena_fd;
 	int wake_fd;
 	int listener_fd;
@@ -49,6 +50,7 @@ struct keeper {
 	struct event listener, supervisor, signal, wake, tick, pause;
 	uint64_t kept_house_ms; /* when reclaim ran last */
 	uint64_t tick_ms;       /* when tick is due */
+	bool crowded;           /* see struct keeper_start */
 	uint64_t drain_ms;      /* when to end although clients are not done with their beginning; 0: not told to end */
 	uint64_t asked_ms;      /* when all clients were asked for their leases; 0: not since memory is held up */
 	uint32_t ask_all_ms;    /* how long until they are asked again */

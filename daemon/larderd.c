@@ -181,7 +181,7 @@ static int configure(void *context, struct config *ret_config, struct fault *fau
 		result = config_load(ret_config, file, fault);
 	for (int i = 0; i < invocation->override_count && result == 0; i++)
 		result = config_set(ret_config, invocation->overrides[i].key, invocation->overrides[i].value, fault);
-	return result;
+	return result ? result : config_check(ret_config, fault);
 }
 
 /* Options are checked before the file is read, so that each fault has its own exit status. */

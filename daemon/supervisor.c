@@ -76,6 +76,7 @@ static _Noreturn void become_keeper(struct supervisor *supervisor, pid_t parent,
 		                            .debts = supervisor->debts,
 		                            .arena_fd = supervisor->estate.holding.arena_fd,
 		                            .wake_fd = supervisor->estate.holding.wake_fd,
+		                            .crowded = supervisor->estate.holding.crowded,
 		                            .listener_fd = supervisor->estate.listener.fd,
 		                            .supervisor_fd = keeper_end };
 
@@ -86,7 +87,7 @@ static _Noreturn void become_keeper(struct supervisor *supervisor, pid_t parent,
 	fdstore_await_keeper(&supervisor->estate.store);
 	close(supervisor->signal_fd);
 	close(supervisor->keeper_fd);
-	/* The lock of the socket is kept: it tells the next larderd when we are gone. */
+	/* The locks are kept: they tell the next larderd when we are gone. */
 	if (supervisor->ready_fd >= 0)
 		close(supervisor->ready_fd);
 	if (supervisor->trial.child)
@@ -235,6 +236,7 @@ static void plan_restart(struct supervisor *supervisor, int status)
 	log_error("the keeper failed %d times right after its start; giving up, and giving up the arena",
 	          EARLY_FAULTS_MAX);
 	fdstore_clear(&supervisor->estate.store, &supervisor->estate.vault);
+	holding_abandon(&supervisor->config);
 	supervisor->status = STATUS_FAILURE;
 	supervisor->ended = true;
 }
@@ -493,6 +495,7 @@ static int open_signals(struct fault *fault)
 	sigaddset(&signals, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN); /* of a lease that somebody breaks, arena_file_sole */
 	fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? fault_set(fault, -errno, "cannot make a signalfd: %s", strerror(errno)) : fd;
 }
@@ -534,7 +537,6 @@ int supervisor_run(const struct supervisor_start *start)
 	} else {
 		loop(&supervisor);
 	}
-	listener_close(&supervisor.estate.listener);
-	estate_release(&supervisor.estate);
+	estate_close(&supervisor.estate, &supervisor.config);
 	return supervisor.status;
 }

@@ -37,8 +37,7 @@ struct note {
 	uint64_t signature; /* the layout stamp of the program that was tried */
 	uint64_t next_id;
 	uint64_t client_count;
-	int32_t listener, lock, arena, wake, roster;
-	int32_t reserved;
+	int32_t listener, lock, arena, wake, roster, arena_lock;
 	struct vault_client clients[];
 };
 
@@ -72,7 +71,8 @@ static int write_note(const struct handover *held)
 		                   .lock = held->lock,
 		                   .arena = held->arena,
 		                   .wake = held->wake,
-		                   .roster = held->roster };
+		                   .roster = held->roster,
+		                   .arena_lock = held->arena_lock };
 	int fd = memfd_create("larder-upgrade", MFD_CLOEXEC), result;
 
 	if (fd < 0)
@@ -149,6 +149,7 @@ int upgrade_receive(struct handover *ret_handover, struct fault *fault)
 		handover.arena = note.arena;
 		handover.wake = note.wake;
 		handover.roster = note.roster;
+		handover.arena_lock = note.arena_lock;
 		handover.whole = true;
 		result = take_clients(&handover.clients, fd, &note);
 	}

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "arena/segment.h"
@@ -69,15 +71,33 @@ static int sealed_memfd(uint64_t bytes, unsigned int flags)
 	return result;
 }
 
+static int check_size(uint64_t bytes, struct fault *fault)
+{
+	if (bytes != 0 && bytes == arena_round_bytes(bytes))
+		return 0;
+	return fault_set(fault, -EINVAL,
+	                 "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
+	                 "in steps of 2 MiB (64 KiB below 2 MiB)",
+	                 bytes);
+}
+
+/* Asking tmpfs for more than there is would wake the out-of-memory killer rather than fail. */
+static int check_available(uint64_t bytes, struct fault *fault)
+{
+	if (bytes <= memory_available())
+		return 0;
+	return fault_set(fault, -ENOMEM,
+	                 "an arena of %" PRIu64 " MiB does not fit in the %" PRIu64 " MiB of memory "
+	                 "that this host can give: choose a smaller size",
+	                 bytes >> 20, memory_available() >> 20);
+}
+
 int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault)
 {
-	int fd = -EINVAL;
+	int fd = -EINVAL, result = check_size(bytes, fault);
 
-	if (bytes == 0 || bytes != arena_round_bytes(bytes))
-		return fault_set(fault, -EINVAL,
-		                 "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
-		                 "in steps of 2 MiB (64 KiB below 2 MiB)",
-		                 bytes);
+	if (result)
+		return result;
 	if (choice == PAGES_HUGE && bytes % HUGE_PAGE != 0)
 		return fault_set(fault, -EINVAL,
 		                 "an arena of %" PRIu64 " KiB cannot be on huge pages of 2 MiB: make it a "
@@ -94,12 +114,9 @@ int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_byt
 		                 "cannot have %" PRIu64 " huge pages of 2 MiB (%s): reserve them with "
 		                 "sysctl vm.nr_hugepages=N, or allow ordinary pages",
 		                 (bytes + HUGE_PAGE - 1) / HUGE_PAGE, strerror(-fd));
-	/* Asking tmpfs for more than there is would wake the out-of-memory killer rather than fail. */
-	if (bytes > memory_available())
-		return fault_set(fault, -ENOMEM,
-		                 "an arena of %" PRIu64 " MiB does not fit in the %" PRIu64 " MiB of memory "
-		                 "that this host can give: choose a smaller size",
-		                 bytes >> 20, memory_available() >> 20);
+	result = check_available(bytes, fault);
+	if (result)
+		return result;
 	fd = sealed_memfd(bytes, 0);
 	if (fd < 0)
 		return fault_set(fault, fd,
@@ -108,6 +125,44 @@ int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_byt
 		                 bytes >> 20, strerror(-fd));
 	*ret_page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	return fd;
+}
+
+int arena_memory_in(int fd, uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault)
+{
+	struct statfs memory;
+	int result = check_size(bytes, fault);
+	bool huge;
+
+	if (result)
+		return result;
+	if (fstatfs(fd, &memory))
+		return fault_set(fault, -errno, "cannot examine the filesystem of the arena: %s", strerror(errno));
+	huge = memory.f_type == HUGETLBFS_MAGIC;
+	if (!huge && memory.f_type != TMPFS_MAGIC)
+		return fault_set(fault, -EINVAL,
+		                 "the arena can lie in a file on tmpfs (such as /dev/shm) or hugetlbfs only: elsewhere "
+		                 "every write would go to a disk");
+	if (choice == (huge ? PAGES_SMALL : PAGES_HUGE) || bytes % (uint64_t)memory.f_bsize != 0)
+		return fault_set(fault, -EINVAL,
+		                 "an arena of %" PRIu64 " KiB with pages = %s cannot lie on a filesystem with pages of "
+		                 "%" PRIu64 " KiB",
+		                 bytes >> 10,
+		                 choice == PAGES_AUTO   ? "auto"
+		                 : choice == PAGES_HUGE ? "huge"
+		                                        : "small",
+		                 (uint64_t)memory.f_bsize >> 10);
+	if (!huge)
+		result = check_available(bytes, fault);
+	if (result)
+		return result;
+	result = populate(fd, bytes);
+	if (result)
+		return fault_set(fault, result == -ENOSPC ? -ENOMEM : result,
+		                 "cannot allocate %" PRIu64 " MiB in the arena's file (%s): choose a smaller size, or "
+		                 "make more room on its filesystem",
+		                 bytes >> 20, strerror(-result));
+	*ret_page_bytes = (uint64_t)memory.f_bsize;
+	return 0;
 }
 
 /* ---- geometry ---------------------------------------------------------------------------------------------------- */
@@ -193,6 +248,18 @@ uint64_t arena_value_max(const struct arena *arena, uint64_t key_size)
 
 /* ---- mapping ----------------------------------------------------------------------------------------------------- */
 
+/*
+ * Whether somebody could cut the memory off who cannot end this process anyway. A file with a name has no seals
+ * (larderd.conf(5), arena_file): it is taken from root and from our own user, when nobody else can have opened it.
+ */
+static bool may_be_cut(int fd, const struct stat *file)
+{
+	if (platform_cannot_shrink(fd))
+		return false;
+	return !S_ISREG(file->st_mode) || (file->st_mode & 07077) != 0 ||
+	       (file->st_uid != 0 && file->st_uid != geteuid());
+}
+
 static int map_memory(int fd, bool writable, struct arena *arena, struct fault *fault)
 {
 	struct stat file;
@@ -204,9 +271,10 @@ static int map_memory(int fd, bool writable, struct arena *arena, struct fault *
 	if (arena->bytes == 0 || arena->bytes != arena_round_bytes(arena->bytes))
 		return fault_set(fault, -EPROTO, "this is no arena: %" PRIu64 " bytes is no size for one",
 		                 arena->bytes);
-	if (!platform_cannot_shrink(fd))
+	if (may_be_cut(fd, &file))
 		return fault_set(fault, -EPROTO,
-		                 "this is no arena: it is not sealed, so its memory could be taken away");
+		                 "this is no arena: it is not sealed, so its memory could be taken away; one in a file "
+		                 "must belong to root or to the user of this process, with mode 0600");
 	arena->base = mmap(NULL, arena->bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
 	if (arena->base == MAP_FAILED)
 		return fault_set(fault, -errno, "cannot map the arena of %" PRIu64 " MiB: %s", arena->bytes >> 20,

@@ -47,6 +47,12 @@ enum page_choice { PAGES_AUTO, PAGES_HUGE, PAGES_SMALL };
  */
 int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault);
 
+/*
+ * As arena_memory, in a file that was just made, on tmpfs or hugetlbfs, whose page size it has. Nothing is sealed.
+ * Return: 0; -EINVAL: another filesystem, or bytes or choice do not go with its page size; -ENOMEM.
+ */
+int arena_memory_in(int fd, uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault);
+
 struct arena_plan {
 	uint64_t page_bytes;
 	uint32_t access;   /* enum larder_access */

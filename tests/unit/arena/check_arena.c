@@ -309,7 +309,6 @@ START_TEST(test_what_is_no_arena_is_refused)
 }
 END_TEST
 
-/* What others write into the header after attaching must not lead this process astray. */
 /* Whoever could cut it off could end every process that has it mapped. */
 START_TEST(test_arena_that_can_shrink_is_refused)
 {
@@ -331,6 +330,31 @@ START_TEST(test_arena_that_can_shrink_is_refused)
 }
 END_TEST
 
+/* Files have no seals; who has them can end us anyway, or they are refused. */
+START_TEST(test_file_of_whom_we_trust)
+{
+	struct fault fault = { "" };
+	struct arena arena, mapped;
+	int sealed = make_formatted(MIB, &arena), loose = memfd_create("loose", MFD_CLOEXEC);
+
+	ck_assert_int_eq(write(loose, arena.base, MIB), MIB);
+	ck_assert_int_eq(fchmod(loose, 0620), 0);
+	ck_assert_int_eq(arena_map(loose, true, &mapped, &fault), -EPROTO);
+	ck_assert_int_eq(fchmod(loose, 0600), 0);
+	ck_assert_int_eq(arena_map(loose, true, &mapped, &fault), 0);
+	arena_unmap(&mapped);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(fchown(loose, 65534, 65534), 0);
+		ck_assert_int_eq(arena_map(loose, true, &mapped, &fault), -EPROTO);
+		ck_assert_ptr_nonnull(strstr(fault.text, "must belong to root"));
+	}
+	arena_unmap(&arena);
+	close(sealed);
+	close(loose);
+}
+END_TEST
+
+/* What others write into the header after attaching must not lead this process astray. */
 START_TEST(test_geometry_is_this_processes_own)
 {
 	struct arena arena;
@@ -365,6 +389,7 @@ int main(void)
 	tcase_add_test(tests, test_each_contradiction_in_the_header_is_refused);
 	tcase_add_test(tests, test_what_is_no_arena_is_refused);
 	tcase_add_test(tests, test_arena_that_can_shrink_is_refused);
+	tcase_add_test(tests, test_file_of_whom_we_trust);
 	tcase_add_test(tests, test_geometry_is_this_processes_own);
 	return suite_run("arena", tests);
 }

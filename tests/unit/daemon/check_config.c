@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "daemon/config.h"
+#include "larder.h"
 #include "tests/support/suite.h"
 
 /* Reads text as a file called "test" over the defaults. */
@@ -63,6 +64,7 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(config.allow_users.count, 0);
 	ck_assert_uint_eq(config.allow_groups.count, 0);
 	ck_assert_uint_eq(config.pages, 0);
+	ck_assert_str_eq(config.arena_file, "");
 	ck_assert_uint_eq(config.stall_ms, 1000);
 	ck_assert_uint_eq(config.max_clients, 1024);
 	ck_assert_uint_eq(config.log_level, 3);
@@ -127,6 +129,8 @@ START_TEST(test_bad_values)
 	assert_bad("size = 99999999999999999999T", 1, "out of range");
 	assert_bad("socket = larder", 1, "\"larder\" is not an absolute path");
 	assert_bad("socket =", 1, "not an absolute path");
+	assert_bad("arena_file = larder", 1, "\"larder\" is not an absolute path");
+	ck_assert_str_eq(read_good("arena_file =\n").arena_file, "");
 	assert_bad("socket_mode = 0o660", 1, "octal");
 	assert_bad("socket_mode = 7777", 1, "from 0000 to 0777 is allowed");
 	assert_bad("access = write", 1, "\"write\" is not one of: shared-write read-only");
@@ -183,7 +187,7 @@ START_TEST(test_long_lines)
 
 	/* The path is too long for a socket, though not for a line. */
 	snprintf(text, sizeof text, "socket = /%0*d\n", CONFIG_PATH_MAX - 1, 0);
-	assert_bad(text, 1, "the path has 108 bytes; a unix socket allows 107");
+	assert_bad(text, 1, "the path has 108 bytes; 107 are allowed");
 	snprintf(text, sizeof text, "socket = /%0*d\n", CONFIG_PATH_MAX - 2, 0);
 	ck_assert_uint_eq(strlen(read_good(text).socket), CONFIG_PATH_MAX - 1);
 }
@@ -239,13 +243,27 @@ static void dump(const struct config *config, char *text, size_t size)
 	fclose(stream);
 }
 
+START_TEST(test_values_that_do_not_go_together)
+{
+	struct config config = read_good("arena_file = /dev/shm/larder\n");
+	struct fault fault = { "" };
+
+	ck_assert_int_eq(config_check(&config, &fault), 0);
+	config.access = LARDER_READ_ONLY;
+	ck_assert_int_eq(config_check(&config, &fault), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(fault.text, "leave arena_file empty"));
+	config.arena_file[0] = '\0';
+	ck_assert_int_eq(config_check(&config, &fault), 0);
+}
+END_TEST
+
 START_TEST(test_dump_reads_back)
 {
 	static const char *const texts[] = {
 		"",
 		"size = 3145729\nsocket = /tmp/x\nsocket_mode = 0\naccess = read-only\nallow_users = 1 2 3\n"
 		"allow_groups = 4\n"
-		"pages = huge\nstall_ms = 1501\nmax_clients = 1\nlog_level = error\n",
+		"pages = huge\narena_file = /dev/shm/larder\nstall_ms = 1501\nmax_clients = 1\nlog_level = error\n",
 	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -349,6 +367,7 @@ int main(void)
 	tcase_add_test(tests, test_list_limit);
 	tcase_add_test(tests, test_files);
 	tcase_add_test(tests, test_set);
+	tcase_add_test(tests, test_values_that_do_not_go_together);
 	tcase_add_test(tests, test_dump_reads_back);
 	tcase_add_test(tests, test_update);
 	tcase_add_test(tests, test_example_shows_the_defaults);
