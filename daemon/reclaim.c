@@ -11,7 +11,7 @@
  * compare-and-swap of such a thread must find the bucket as it left it.
  *
  * The order of the steps is what makes it safe (epoch/epoch.h): state word, barrier, write pins, unlink, epoch, barrier, epoch words,
- * view pins. A thread that sits in a section for stall_ms while somebody waits for memory is revoked; then the pins are
+ * view pins. A thread that sits in a section for too long (stall.h) while somebody waits for memory is revoked; then the pins are
  * looked at once more, after another barrier, because the thread may have pinned just before.
  *
  * Nothing is kept here that could not be found again in the arena: a new keeper begins with adopt().
@@ -28,6 +28,7 @@
 #include "daemon/evacuate.h"
 #include "daemon/growth.h"
 #include "daemon/log.h"
+#include "daemon/stall.h"
 #include "epoch/grace.h"
 #include "index/index.h"
 
@@ -58,7 +59,7 @@ struct client {
 
 struct reclaim {
 	struct arena *arena;
-	uint32_t stall_ms;
+	struct stall stall;
 	const struct policy *policy;
 	struct evacuator evacuator;
 	struct growth growth;
@@ -377,19 +378,20 @@ static uint32_t revoke_stalled(struct reclaim *reclaim)
 {
 	uint64_t now_ms = monotonic_ms();
 	uint64_t epoch = 0;
-	uint32_t revoked = 0;
+	uint32_t revoked = 0, patience_ms = stall_patience_ms(&reclaim->stall, reclaim->arena, now_ms);
 
 	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
 		const struct work *work = &reclaim->work[segment];
 
-		if (work->stage == STAGE_GRACE && now_ms - work->since_ms >= reclaim->stall_ms && work->epoch > epoch)
+		if (work->stage == STAGE_GRACE && now_ms - work->since_ms >= patience_ms && work->epoch > epoch)
 			epoch = work->epoch;
 	}
 	for (uint32_t i = 0; epoch && i < reclaim->client_count; i++)
 		revoked += grace_revoke(reclaim->clients[i].control, epoch);
-	if (revoked)
-		log_line(LOG_INFO, "%u stopped thread%s will start over when it goes on", revoked,
-		         revoked == 1 ? "" : "s");
+	if (!revoked)
+		return 0;
+	stall_revoked(&reclaim->stall, now_ms);
+	log_line(LOG_INFO, "%u stopped thread%s will start over when it goes on", revoked, revoked == 1 ? "" : "s");
 	return revoked;
 }
 
@@ -466,7 +468,8 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	bool growing;
 
 	survey_take(arena, &survey);
-	store_relaxed(&arena->header->free_segments, survey.free); /* it is only a hint to writers, and may have drifted */
+	store_relaxed(&arena->header->free_segments,
+	              survey.free); /* it is only a hint to writers, and may have drifted */
 	growing = growth_run(&reclaim->growth, arena, &retired);
 	if (retired != GROWTH_NONE) {
 		retire_index(reclaim, retired);
@@ -501,7 +504,7 @@ bool reclaim_held_up(const struct reclaim *reclaim)
 
 	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++)
 		if (reclaim->work[segment].stage != STAGE_NONE &&
-		    now_ms - reclaim->work[segment].since_ms >= reclaim->stall_ms)
+		    now_ms - reclaim->work[segment].since_ms >= reclaim->stall.stall_ms)
 			return true;
 	return false;
 }
@@ -549,7 +552,7 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 	if (!reclaim)
 		return NULL;
 	reclaim->arena = arena;
-	reclaim->stall_ms = stall_ms;
+	stall_set(&reclaim->stall, stall_ms);
 	reclaim->policy = &policy_s3fifo;
 	evacuator_init(&reclaim->evacuator, keeper);
 	growth_init(&reclaim->growth);
@@ -568,7 +571,7 @@ void reclaim_destroy(struct reclaim *reclaim)
 
 void reclaim_set_stall(struct reclaim *reclaim, uint32_t stall_ms)
 {
-	reclaim->stall_ms = stall_ms;
+	stall_set(&reclaim->stall, stall_ms);
 }
 
 void reclaim_set_policy(struct reclaim *reclaim, const struct policy *policy)
