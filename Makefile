@@ -93,7 +93,7 @@ LINEAR_SOURCES := $(wildcard tests/linear/*.c)
 FAILPOINT_SOURCES := $(if $(FAILPOINTS),$(wildcard tests/failpoint/*.c))
 TORTURE_SOURCES := $(wildcard tests/torture/*.c)
 STEP_SOURCES := $(wildcard tests/step/*.c)
-UNIT_SOURCES := $(wildcard tests/unit/*/check_*.c)
+UNIT_SOURCES := $(filter-out $(if $(FAILPOINTS),,%/check_failpoint.c),$(wildcard tests/unit/*/check_*.c))
 SYSTEM_SOURCES := $(wildcard tests/system/check_*.c)
 
 comma := ,
@@ -296,7 +296,7 @@ test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDE
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
 run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: check check-unit check-programs stress torture rcutorture lint format model bench demo
+.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture lint format model bench demo
 check: deps tests ## Install what is missing, build, and run every lint and test
 	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
@@ -326,6 +326,14 @@ step: $(STEP) ## Kill a process after every instruction, and see what it leaves 
 	@$(STEP) --points $(or $(POINTS),0) --seed $(or $(SEED),1) $(STEP_OPTIONS)
 lint: lib ## Run the lints
 	@$(run_tests) $(LINTS)
+failpoints: ## Kill and stop a process at every failpoint (two minutes)
+	@$(MAKE) --no-print-directory FAILPOINTS=1 failpoint-cases
+failpoint-stall: ## Measure what a stopped client costs the writes of others (SIZE=16M)
+	@$(MAKE) --no-print-directory FAILPOINTS=1 build/failpoints/bin/larder-failpoint build/failpoints/bin/larderd
+	@build/failpoints/bin/larder-failpoint --stall $(or $(SIZE),16M)
+failpoint-cases: $(FAILPOINT) $(LARDERD) $(BUILD)/tests/unit/base/check_failpoint
+	@$(BUILD)/tests/unit/base/check_failpoint
+	@$(FAILPOINT) $(FAILPOINT_OPTIONS)
 # The two headers that people read most are laid out by hand.
 format: ## Put the sources into the house's form (clang-format)
 	find libshm daemon tools bench tests -name '*.[ch]' ! -name larder.h ! -name layout.h -exec clang-format -i {} +

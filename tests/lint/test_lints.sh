@@ -24,6 +24,10 @@ fresh_tree() {
 		'	              1);' '	return load_acquire(&word); /* A1 <- R1 */' '}'
 	file daemon/house.c '#include "index/find.h"'
 	echo 'R1: map.c' >"$tree/docs/MEMORY-ORDER.md"
+	mkdir "$tree/tests/failpoint"
+	file libshm/arena/step.c '	failpoint("map.done");'
+	file tests/failpoint/points.c '	{ "map.done", PASSES(WRITER, ROOMY, 1) },'
+	echo 'and `map.done`' >"$tree/docs/RELIABILITY.md"
 }
 
 file() { # path, lines...
@@ -46,10 +50,21 @@ expect() { # what, lint, expression
 }
 
 fresh_tree
-for lint in includes atomics labels files header; do
+for lint in includes atomics labels files header failpoints; do
 	expect "a good tree" $lint ''
 done
 
+file libshm/index/step.c '	failpoint("map.done");'
+expect "two failpoints of one name" failpoints '^libshm/index/step\.c:2: map\.done is the name of another'
+file libshm/index/step.c '	failpoint("step.done");'
+expect "a failpoint without a case" failpoints '^tests/failpoint/points\.c:1: step\.done is a failpoint but'
+expect "a failpoint that is not documented" failpoints '^docs/RELIABILITY\.md:1: step\.done is a failpoint that'
+file libshm/index/step.c '	failpoint("Step");'
+expect "a failpoint without a module" failpoints '^libshm/index/step\.c:2: failpoint\("Step"\); write'
+rm "$tree/libshm/index/step.c" "$tree/libshm/arena/step.c"
+expect "a case without a failpoint" failpoints 'map\.done is no failpoint of the sources'
+
+fresh_tree
 file libshm/index/find.h '#include "client/client.h"'
 expect "a higher floor" includes '^libshm/index/find\.h:2: floor 4 includes "client/client\.h" of floor 6'
 file libshm/index/find.h '#include "daemon/house.h"'

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* What a client that stops, or holds a view, costs the writes of the others. */
+#ifndef LARDER_TESTS_STALL_H
+#define LARDER_TESTS_STALL_H
+
+/* Measures for every way of stopping, prints what it finds. Return: the lowest ratio of writes during to before. */
+double stall_measure(const char *size);
+
+#endif
