@@ -49,6 +49,7 @@ int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, 
 {
 	memset(cache, 0, sizeof *cache);
 	cache->arena = *arena;
+	cache->wakes = true;
 	return attach_control(cache, control_fd, true, timeout_ms, fault);
 }
 

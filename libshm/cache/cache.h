@@ -48,7 +48,10 @@ int cache_attach(struct cache *cache, int arena_fd, int control_fd, bool writabl
                  uint32_t timeout_ms, struct fault *fault);
 void cache_detach(struct cache *cache);
 
-/* As cache_attach, over a mapping that exists already; cache_detach unmaps it. For the keeper, whom it does not wake. */
+/*
+ * As cache_attach, over a mapping that exists already; cache_detach unmaps it. For the keeper, which wakes itself: what it writes for
+ * clients makes the index grow, too, and must not fill it up before the next tick.
+ */
 int cache_adopt(struct cache *cache, const struct arena *arena, int control_fd, uint32_t timeout_ms,
                 struct fault *fault);
 
