@@ -7,6 +7,7 @@
 
 #include "daemon/lockfile.h"
 #include "daemon/log.h"
+#include "daemon/owner.h"
 #include "daemon/upgrade.h"
 
 static int receive(struct handover *ret_handover, struct fault *fault)
@@ -114,6 +115,8 @@ void estate_release(struct estate *estate)
 void estate_close(struct estate *estate, const struct config *config)
 {
 	listener_close(&estate->listener);
+	if (estate->holding.arena.base)
+		owner_resign(estate->holding.arena.header);
 	if (estate->holding.lock_fd >= 0)
 		lockfile_remove(config->arena_file);
 	estate_release(estate);

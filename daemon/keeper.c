@@ -17,6 +17,7 @@
 #include "daemon/connection.h"
 #include "daemon/log.h"
 #include "daemon/message.h"
+#include "daemon/owner.h"
 #include "daemon/request.h"
 #include "daemon/waker.h"
 
@@ -110,6 +111,7 @@ static void on_tick(evutil_socket_t fd, short events, void *context)
 	(void)fd, (void)events;
 	plan_tick(keeper, next_ms);
 	ask_clients(keeper);
+	owner_restore(keeper->cache.arena.header);
 	connection_retry_deferred(keeper);
 	connection_deposit_more(keeper);
 	if (!TAILQ_EMPTY(&keeper->deferred) || !TAILQ_EMPTY(&keeper->undeposited) || keeper->drain_ms)

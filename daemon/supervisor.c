@@ -27,6 +27,7 @@
 #include "daemon/log.h"
 #include "daemon/message.h"
 #include "daemon/notify.h"
+#include "daemon/owner.h"
 #include "daemon/quantity.h"
 #include "daemon/upgrade.h"
 #include "daemon/vault.h"
@@ -502,6 +503,8 @@ static int open_signals(struct fault *fault)
 
 static int open_all(struct supervisor *supervisor, struct fault *fault)
 {
+	int result;
+
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	supervisor->signal_fd = open_signals(fault);
 	if (supervisor->signal_fd < 0)
@@ -509,7 +512,11 @@ static int open_all(struct supervisor *supervisor, struct fault *fault)
 	supervisor->debts = debt_book();
 	if (!supervisor->debts)
 		return fault_set(fault, -ENOMEM, "out of memory");
-	return estate_open(&supervisor->config, &supervisor->estate, fault);
+	result = estate_open(&supervisor->config, &supervisor->estate, fault);
+	if (result)
+		return result;
+	result = owner_sign(supervisor->estate.holding.arena.header);
+	return result ? fault_set(fault, result, "cannot sign the arena: %s", strerror(-result)) : 0;
 }
 
 int supervisor_run(const struct supervisor_start *start)

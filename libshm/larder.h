@@ -38,6 +38,11 @@
  *		parent's: valid in the child while the parent holds it. Not supported: vfork() without exec, and
  *		clone(CLONE_VM) without CLONE_THREAD.
  *   Death	A process may be killed at any instruction. Others never wait for it, and no other key is touched.
+ *   larderd	A handle outlives larderds. While there is none, reads and shared writes go on in the memory there is, from
+ *		which nothing expires or is evicted; writes that larderd would do give -ENOTCONN. When one serves other
+ *		memory at the socket, a call within some 200 ms changes over, and then every handle that was on the same
+ *		shared-write arena at its next call. What was stored before is gone; views of it stay valid until they are
+ *		released. A handle never goes back. A call that attaches may take up to timeout_ms.
  *   Eviction	This is a cache: a value may be gone at any time. A value read is never older than the last completed
  *		write or delete of its key.
  *   Memory	A write that finds no free memory waits up to the open option timeout_ms for larderd to make room,
@@ -182,7 +187,8 @@ struct larder_set_options {
  * set stores; add stores where the key is absent; replace where it is present; cas where its version is still the
  * expected one. options and ret_version (the new version) may be NULL.
  * Return: 0; add: LARDER_EXISTS; replace: LARDER_MISS; cas: LARDER_MISS, LARDER_CHANGED; -EINVAL, -E2BIG, -EAGAIN;
- * -EIO, -ETIMEDOUT: larderd went away, or did not answer in time (read-only mode only: the write may have happened).
+ * -EIO, -ETIMEDOUT: larderd went away, or did not answer in time (read-only mode only: the write may have happened);
+ * -ENOTCONN: there is no larderd at the moment (read-only mode only: nothing has changed).
  */
 int larder_set(larder *cache, const void *key, size_t key_size, const void *value, size_t value_size,
                const struct larder_set_options *options, uint64_t *ret_version);

@@ -363,7 +363,10 @@ int arena_map(int fd, bool writable, struct arena *ret_arena, struct fault *faul
 
 void arena_unmap(struct arena *arena)
 {
-	if (arena->base)
-		munmap(arena->base, arena->bytes);
+	unsigned char *base = arena->base;
+
+	/* In this order: a child that is forked in between must not unmap what lies there by then. */
 	arena->base = NULL;
+	if (base)
+		munmap(base, arena->bytes);
 }

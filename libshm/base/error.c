@@ -32,7 +32,8 @@
 	X(-ENFILE, "the system is out of descriptors") \
 	X(-ENOMEM, "out of memory") \
 	X(-EUSERS, "this process uses the arena from " DIGITS(THREADS_MAX) " threads already: let some of them end") \
-	X(-EIO, "larderd went away before it answered: the write may have happened; open the cache anew") \
+	X(-EIO, "larderd went away before it answered: the write may have happened") \
+	X(-ENOTCONN, "larderd is gone, nothing has changed: start it; the library attaches again by itself") \
 	X(-EOVERFLOW, "the counter would leave the range of 64 bits; nothing has changed") \
 	X(-EUCLEAN, "the arena is damaged: restart larderd with a new one")
 

@@ -78,6 +78,7 @@ struct arena_header {
 
 	/* Written by the keeper only. */
 	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* begins at 1 */
+	atomic_u64 owner; /* { which larderd this is for the arena : 32 | thread id of its supervisor, or OWNER_DIED : 32 } */
 	atomic_u64 clients;
 	atomic_u64 expired_segments;
 	atomic_u64 evicted_segments;
@@ -95,9 +96,12 @@ struct arena_header {
 	atomic_u32 free_low_mark;                        /* below this a writer wakes the keeper */
 	atomic_u32 search_hint;                          /* segment from which to look for a free one */
 	atomic_u32 wake_sequence; /* futex: a writer adds 1 when the keeper should look for memory */
+	atomic_u32 superseded; /* 1: a client found another arena served in the place of this one */
 	_Alignas(PRIVATE_LINE)
 		atomic_u32 open_segment[SLABS]; /* segment + 1 in which a slab allocates; 0: none */
 };
+
+#define OWNER_DIED UINT64_C(0x40000000) /* set by the kernel: FUTEX_OWNER_DIED of robust futexes */
 
 /* ---- segments ---------------------------------------------------------------------------------------------------- */
 
@@ -281,6 +285,8 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct arena_header, epoch),
 		offsetof(struct arena_header, free_sequence),
 		offsetof(struct arena_header, wake_sequence),
+		offsetof(struct arena_header, owner),
+		offsetof(struct arena_header, superseded),
 		offsetof(struct arena_header, open_segment),
 		offsetof(struct segment_entry, expires_ms),
 		offsetof(struct segment_entry, children),

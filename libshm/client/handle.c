@@ -7,6 +7,12 @@
  *     the number may by now be a file of theirs;
  *   - leaves the arena where the parent mapped it, for views that the parent took are read there;
  *   - attaches anew. The control page was not inherited at all.
+ *
+ * It outlives larderds, too. When the supervisor dies, however, the kernel marks a word in the arena, at which every call
+ * looks, beside the epoch. From then on calls take the slow way, and one thread at a time finds out what happened: while the
+ * connection stands the arena is still looked after, or will be again; when it does not, the thread tries to attach, with
+ * growing pauses, until some larderd answers. Meanwhile the old arena serves. Then every thread changes over at its next
+ * call, and the old arena is unmapped when the last of them has, and the last view into it was released.
  */
 #include "client/handle.h"
 
@@ -14,8 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -23,8 +27,8 @@
 #include "client/channel.h"
 #include "client/guard.h"
 #include "client/options.h"
-#include "client/session.h"
 #include "client/thread.h"
+#include "epoch/grace.h"
 #include "larder.h"
 
 #define TIMEOUT_MS_DEFAULT 1000
@@ -35,107 +39,189 @@
 #define FORCE_FENCED false
 #endif
 
-/* ---- attachments --------------------------------------------------------------------------------------------------- */
+/* ---- attaching ----------------------------------------------------------------------------------------------------- */
 
-/* Maps what larderd handed out. Takes over lease and channel of the session when it succeeds. */
-static int attachment_map(struct attachment *attachment, const struct larder *cache, const struct session *session,
-                          struct fault *fault)
+#define RETRY_MS 5 /* the pause after the first try to attach again; doubled after each, up to */
+#define RETRY_MS_MAX 200
+#define LOOK_MS 20   /* between two looks at a connection that outlives a larderd */
+#define TIME_SHARE 4 /* a try that took long is followed by a pause so many times as long */
+
+/* Room for one more: what an earlier one left, or new. */
+static struct attachment *make_room(struct larder *cache)
 {
-	struct stat channel;
-	int result;
+	struct attachment *attachment = cache->attachments;
 
-	if (fstat(session->channel, &channel) != 0)
-		return fault_set(fault, -errno, "cannot look at the connection to larderd: %s", strerrordesc_np(errno));
-	result = cache_attach(&attachment->cache, session->arena_fd, session->control_fd, !session->read_only,
-	                      cache->fenced, cache->timeout_ms, fault);
-	if (result != 0)
-		return result;
-	if (attachment->cache.arena.bytes != session->arena_bytes) {
-		cache_detach(&attachment->cache);
-		return fault_set(fault, -EPROTO, "larderd at %s handed out an arena of another size than it announced",
-		                 cache->socket_path);
-	}
-	attachment->lease = session->lease;
-	attachment->channel = session->channel;
-	attachment->channel_device = channel.st_dev;
-	attachment->channel_inode = channel.st_ino;
-	pthread_mutex_init(&attachment->exchange, NULL);
-	return 0;
-}
-
-static int attachment_create(const struct larder *cache, uint64_t deadline_ms, struct attachment **ret_attachment,
-                             struct fault *fault)
-{
-	struct attachment *attachment = calloc(1, sizeof *attachment);
-	struct session session;
-	int result;
-
+	while (attachment && load_relaxed(&attachment->token) != 0)
+		attachment = attachment->next;
+	if (attachment)
+		return attachment;
+	attachment = calloc(1, sizeof *attachment);
 	if (!attachment)
-		return fault_set(fault, -ENOMEM, "out of memory");
-	result = session_open(cache->socket_path, deadline_ms, &session, fault);
-	if (result != 0)
-		goto fail;
-	result = attachment_map(attachment, cache, &session, fault);
-	close(session.arena_fd);
-	close(session.control_fd);
-	if (result != 0) {
-		lease_give_up(&session.lease);
-		close(session.channel);
-		goto fail;
-	}
-	*ret_attachment = attachment;
-	return 0;
-fail:
-	free(attachment);
-	return result;
+		return NULL;
+	attachment->next = cache->attachments;
+	cache->attachments = attachment;
+	return attachment;
 }
 
-bool attachment_connected(const struct attachment *attachment)
+/* From here on everything is an ancestor's. */
+static void inherit(struct larder *cache)
 {
-	struct stat file;
+	struct attachment *last = cache->attachments;
 
-	return attachment->channel >= 0 && fstat(attachment->channel, &file) == 0 &&
-	       file.st_dev == attachment->channel_device && file.st_ino == attachment->channel_inode;
-}
-
-/* hang_up: also where children hold the socket, for which closing it would tell larderd nothing. */
-static void close_channel(struct attachment *attachment, bool hang_up)
-{
-	if (attachment_connected(attachment)) {
-		if (hang_up)
-			shutdown(attachment->channel, SHUT_RDWR);
-		failpoint("detach.hung_up");
-		close(attachment->channel);
+	if (!load_relaxed(&cache->current))
+		return;
+	for (struct attachment *one = last; one; one = one->next) {
+		attachment_close_channel(one, false);
+		last = one;
 	}
-	attachment->channel = -1;
+	last->next = cache->inherited;
+	cache->inherited = cache->attachments;
+	cache->attachments = NULL;
+	store_relaxed(&cache->current, NULL);
 }
 
+/* Call it with process->attaching held. */
 static int attach(struct larder *cache, uint64_t deadline_ms, struct fault *fault)
 {
 	static atomic_u64 last_token;
-	struct attachment *attachment = NULL;
+	struct process *process = cache->process;
+	struct attachment *attachment;
+	uint64_t token;
+	bool first;
 	int result;
 
-	if (cache->attachment)
-		close_channel(cache->attachment, false);
-	result = attachment_create(cache, deadline_ms, &attachment, fault);
+	first = load_relaxed(&process->token) == 0;
+	if (first)
+		inherit(cache);
+	process_lock();
+	attachment = make_room(cache);
+	process_unlock();
+	if (!attachment)
+		return fault_set(fault, -ENOMEM, "out of memory");
+	result = attachment_begin(attachment, &cache->source, deadline_ms, fault);
 	if (result != 0)
 		return result;
-	attachment->inherited = cache->attachment;
-	cache->attachment = attachment;
-	process_enlist(cache->process);
-	store_relaxed(&cache->process->token, fetch_add_relaxed(&last_token, 1) + 1);
+	token = fetch_add_relaxed(&last_token, 1) + 1;
+	if (first) {
+		process->handle = cache;
+		process_enlist(process);
+	}
+	process_lock();
+	store_relaxed(&attachment->token, token);
+	/* R23 -> A23: who finds the attachment finds it filled. */
+	store_release(&cache->current, attachment);
+	store_relaxed(&process->token, token);
+	process_unlock();
 	return 0;
+}
+
+struct attachment *handle_find(struct larder *cache, uint64_t token)
+{
+	struct attachment *attachment = load_relaxed(&cache->process->token) ? cache->attachments : NULL;
+
+	while (attachment && load_relaxed(&attachment->token) != token)
+		attachment = attachment->next;
+	return attachment;
+}
+
+void handle_tidy(struct larder *cache, struct attachment *attachment)
+{
+	if (attachment != load_relaxed(&cache->current) && attachment->threads == 0 &&
+	    grace_idle(&attachment->cache.control))
+		attachment_unmap(attachment);
+}
+
+/* ---- attaching again ----------------------------------------------------------------------------------------------- */
+
+/*
+ * Whether larderd does not know us any more. A word of the arena says that something happened to it, the connection
+ * what: it stays where the service manager kept it, or another binary took over. Without one only a new one can tell.
+ */
+static bool gone(const struct attachment *attachment)
+{
+	return load_relaxed(&attachment->lost) || !attachment_connected(attachment) || attachment_hung_up(attachment);
+}
+
+/* Half of the pause is left to chance, so that not all come at the same moment. */
+static void put_off(struct attachment *attachment, uint64_t began_ms)
+{
+	uint64_t now_ms = monotonic_ms(), pause_ms = attachment->pause_ms;
+
+	pause_ms = pause_ms == 0 ? RETRY_MS : pause_ms * 2 < RETRY_MS_MAX ? pause_ms * 2 : RETRY_MS_MAX;
+	attachment->pause_ms = pause_ms;
+	pause_ms = pause_ms / 2 + monotonic_ns() % (pause_ms / 2 + 1);
+	if (pause_ms < (now_ms - began_ms) * TIME_SHARE)
+		pause_ms = (now_ms - began_ms) * TIME_SHARE;
+	store_relaxed(&attachment->retry_ms, now_ms + pause_ms);
+}
+
+/* Lets go of the attachment that was current. */
+static void leave(struct larder *cache, struct attachment *old)
+{
+	struct arena_header *header = old->cache.arena.header;
+
+	if (old->cache.arena.writable && old->cache.arena.id != load_relaxed(&cache->current)->cache.arena.id)
+		store_relaxed(&header->superseded, 1);
+	pthread_mutex_lock(&old->exchange);
+	store_relaxed(&old->lost, 1);
+	attachment_close_channel(old, true);
+	pthread_mutex_unlock(&old->exchange);
+	process_lock();
+	handle_tidy(cache, old);
+	process_unlock();
+}
+
+/* Call it with process->attaching held. */
+static void renew(struct larder *cache, struct attachment *attachment)
+{
+	uint64_t owner = load_relaxed(&attachment->cache.arena.header->owner), now_ms = monotonic_ms();
+
+	if (!gone(attachment)) {
+		store_relaxed(&attachment->retry_ms, now_ms + LOOK_MS);
+		if (!(owner & OWNER_DIED))
+			store_relaxed(&attachment->owner, owner);
+	} else if (attach(cache, channel_deadline(cache->source.timeout_ms), NULL) == 0) {
+		leave(cache, attachment);
+	} else {
+		put_off(attachment, now_ms);
+	}
+}
+
+/*
+ * One thread tries; the others go on with what there is. They are told to hurry by whoever found another arena first, for
+ * until all have changed over some read what others write no more.
+ */
+static void renew_when_due(struct larder *cache)
+{
+	struct attachment *attachment = load_acquire(&cache->current); /* A23 <- R23 */
+	bool hurry;
+
+	if (pthread_mutex_trylock(&cache->process->attaching) != 0)
+		return;
+	if (attachment == load_relaxed(&cache->current) && attachment_stale(attachment)) {
+		hurry = load_relaxed(&attachment->cache.arena.header->superseded) &&
+		        !load_relaxed(&attachment->hurried);
+		if (hurry)
+			store_relaxed(&attachment->hurried, 1);
+		if (hurry || monotonic_ms() >= load_relaxed(&attachment->retry_ms))
+			renew(cache, attachment);
+	}
+	pthread_mutex_unlock(&cache->process->attaching);
 }
 
 int handle_attach(struct larder *cache, struct fault *fault)
 {
 	struct process *process = cache->process;
-	uint64_t deadline_ms = channel_deadline(cache->timeout_ms);
+	uint64_t deadline_ms;
 	int result = 0;
 
-	/* The time in the queue counts: where larderd does not answer, many threads wait no longer than one. */
+	if (load_relaxed(&process->token) != 0) {
+		renew_when_due(cache);
+		return 0;
+	}
 	failpoint_arm();
+	/* The time in the queue counts: where larderd does not answer, many threads wait no longer than one. */
+	deadline_ms = channel_deadline(cache->source.timeout_ms);
 	pthread_mutex_lock(&process->attaching);
 	if (load_relaxed(&process->token) == 0)
 		result = attach(cache, deadline_ms, fault);
@@ -143,25 +229,26 @@ int handle_attach(struct larder *cache, struct fault *fault)
 	return result;
 }
 
-/* Ends this process's attachment, if it has one, and lets go of what it inherited. */
+/* Ends this process's attachments, if it has any, and lets go of what it inherited. */
 static void detach(struct larder *cache)
 {
-	struct attachment *attachment = cache->attachment;
+	struct attachment *attachment;
 
-	if (load_relaxed(&cache->process->token) != 0) {
+	if (load_relaxed(&cache->process->token) != 0)
 		process_delist(cache->process);
-		cache->attachment = attachment->inherited;
-		cache_detach(&attachment->cache);
-		lease_give_up(&attachment->lease);
-		failpoint("detach.unmapped");
-		close_channel(attachment, true);
-		pthread_mutex_destroy(&attachment->exchange);
+	else
+		inherit(cache);
+	while ((attachment = cache->attachments)) {
+		cache->attachments = attachment->next;
+		if (load_relaxed(&attachment->token) != 0) {
+			attachment_unmap(attachment); /* first: who hears the hang-up may ask for the lease at once */
+			attachment_close_channel(attachment, true);
+		}
 		free(attachment);
 	}
-	while ((attachment = cache->attachment)) {
-		cache->attachment = attachment->inherited;
-		close_channel(attachment, false);
-		/* Not cache_detach: it would unmap whatever now lies where the parent had its control page. */
+	while ((attachment = cache->inherited)) {
+		cache->inherited = attachment->next;
+		/* Not all of it: that would unmap whatever now lies where the parent had its control page. */
 		arena_unmap(&attachment->cache.arena);
 		free(attachment);
 	}
@@ -196,6 +283,7 @@ static int open_handle(const char *socket_path, const struct larder_open_options
                        struct fault *fault)
 {
 	struct larder *cache;
+	char *path;
 	int result;
 
 	if (options->flags & ~LARDER_OPEN_FENCED)
@@ -204,11 +292,12 @@ static int open_handle(const char *socket_path, const struct larder_open_options
 	cache = calloc(1, sizeof *cache);
 	if (!cache)
 		return fault_set(fault, -ENOMEM, "out of memory");
-	cache->timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
-	cache->fenced = FORCE_FENCED || (options->flags & LARDER_OPEN_FENCED);
-	result = choose_path(socket_path, &cache->socket_path, fault);
+	cache->source.timeout_ms = options->timeout_ms ? options->timeout_ms : TIMEOUT_MS_DEFAULT;
+	cache->source.fenced = FORCE_FENCED || (options->flags & LARDER_OPEN_FENCED);
+	result = choose_path(socket_path, &path, fault);
 	if (result != 0)
 		goto fail_cache;
+	cache->source.socket_path = path;
 	result = process_create(&cache->process);
 	if (result != 0) {
 		fault_set(fault, result, "cannot map memory that a forked child does not inherit: %s",
@@ -230,7 +319,7 @@ fail_key:
 fail_process:
 	process_destroy(cache->process);
 fail_path:
-	free(cache->socket_path);
+	free(path);
 fail_cache:
 	free(cache);
 	return result;
@@ -263,7 +352,7 @@ void larder_close(larder *cache)
 	detach(cache);
 	pthread_key_delete(cache->key);
 	process_destroy(cache->process);
-	free(cache->socket_path);
+	free(cache->source.socket_path);
 	free(cache);
 	guard_end(guard);
 }

@@ -54,26 +54,49 @@ int larder_view(larder *cache, const void *key, size_t key_size, struct larder_v
 	return cache_view(thread_recent.thread, key, key_size, ret_view);
 }
 
+/* Of an attachment in which this thread is not, or of another process. */
+static __attribute__((noinline)) void release_elsewhere(larder *cache, struct larder_view *view)
+{
+	struct attachment *attachment;
+
+	process_lock();
+	attachment = handle_find(cache, view->attachment);
+	if (attachment) {
+		cache_release(&attachment->cache, view);
+		handle_tidy(cache, attachment);
+	}
+	process_unlock();
+	view->data = NULL;
+}
+
 /* A view that another process's attachment holds, the parent's of this one, is not ours to give back. */
 void larder_release(larder *cache, struct larder_view *view)
 {
 	if (!cache || !view || !view->data)
 		return;
-	if (__builtin_expect(view->attachment == load_relaxed(&cache->process->token), 1))
-		cache_release(&cache->attachment->cache, view);
+	/* Where this thread is nothing is unmapped; the other comparison tells a forked child from its parent. */
+	if (__builtin_expect(view->attachment == thread_recent.token &&
+	                             view->attachment == load_relaxed(&cache->process->token),
+	                     1))
+		cache_release(thread_recent.thread->cache, view);
 	else
-		view->data = NULL;
+		release_elsewhere(cache, view);
+}
+
+/* What all batches begin with. */
+static struct thread_entry enter_batch(larder *cache, const void *entries, size_t count)
+{
+	if (!cache || (!entries && count > 0))
+		return (struct thread_entry){ .thread = NULL, .result = -EINVAL };
+	if (count > LARDER_BATCH_MAX)
+		return (struct thread_entry){ .thread = NULL, .result = -E2BIG };
+	return thread_enter(cache);
 }
 
 int larder_mget(larder *cache, struct larder_mget_entry *entries, size_t count)
 {
-	struct thread_entry entry;
+	struct thread_entry entry = enter_batch(cache, entries, count);
 
-	if (!cache || (!entries && count > 0))
-		return -EINVAL;
-	if (count > LARDER_BATCH_MAX)
-		return -E2BIG;
-	entry = thread_enter(cache);
 	if (!entry.thread)
 		return entry.result;
 	cache_mget(entry.thread, entries, count);
@@ -82,13 +105,8 @@ int larder_mget(larder *cache, struct larder_mget_entry *entries, size_t count)
 
 int larder_mview(larder *cache, struct larder_mview_entry *entries, size_t count)
 {
-	struct thread_entry entry;
+	struct thread_entry entry = enter_batch(cache, entries, count);
 
-	if (!cache || (!entries && count > 0))
-		return -EINVAL;
-	if (count > LARDER_BATCH_MAX)
-		return -E2BIG;
-	entry = thread_enter(cache);
 	if (!entry.thread)
 		return entry.result;
 	cache_mview(entry.thread, entries, count);
@@ -107,18 +125,34 @@ void larder_mrelease(larder *cache, struct larder_mview_entry *entries, size_t c
 
 /* ---- write ------------------------------------------------------------------------------------------------------- */
 
+static int perform_here(larder *cache, struct cache_thread *thread, const struct write_request *request,
+                        struct write_result *ret_result)
+{
+	if (thread->cache->arena.writable)
+		return cache_write(thread, request, ret_result);
+	return remote_write(attachment_of(thread), request, cache->source.timeout_ms, ret_result);
+}
+
 static int perform(larder *cache, const struct write_request *request, struct write_result *ret_result)
 {
 	struct thread_entry entry;
+	const struct cache *before;
+	int result;
 
 	if (!cache || !cache_key_valid(request->key, request->key_size) || (!request->value && request->value_size > 0))
 		return -EINVAL;
 	entry = thread_enter(cache);
 	if (!entry.thread)
 		return entry.result;
-	if (entry.thread->cache->arena.writable)
-		return cache_write(entry.thread, request, ret_result);
-	return remote_write(cache->attachment, request, cache->timeout_ms, ret_result);
+	before = entry.thread->cache;
+	result = perform_here(cache, entry.thread, request, ret_result);
+	if (result != -ENOTCONN)
+		return result;
+	/* Nothing was sent: another larderd may do it. */
+	entry = thread_enter_slow(cache);
+	if (!entry.thread || entry.thread->cache == before)
+		return -ENOTCONN;
+	return perform_here(cache, entry.thread, request, ret_result);
 }
 
 static int perform_for_version(larder *cache, const struct write_request *request, uint64_t *ret_version)
@@ -255,13 +289,8 @@ int larder_decr(larder *cache, const void *key, size_t key_size, int64_t delta,
 
 int larder_mset(larder *cache, struct larder_mset_entry *entries, size_t count)
 {
-	struct thread_entry entry;
+	struct thread_entry entry = enter_batch(cache, entries, count); /* what would fail for every key fails once */
 
-	if (!cache || (!entries && count > 0))
-		return -EINVAL;
-	if (count > LARDER_BATCH_MAX)
-		return -E2BIG;
-	entry = thread_enter(cache); /* what would fail for every key fails here, once */
 	if (!entry.thread)
 		return entry.result;
 	for (size_t i = 0; i < count; i++) {

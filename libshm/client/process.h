@@ -19,9 +19,13 @@ struct thread_state {
 	const void *owner; /* an address that only this thread has; NULL: not in use */
 };
 
+struct larder;
+
 struct process {
 	atomic_u64 token;          /* number of the current attachment; 0: none. No two of one process are equal */
 	pthread_mutex_t attaching; /* held to attach */
+
+	struct larder *handle; /* whose this is, once it is enlisted */
 
 	/* Under the lock of process_lock: */
 	struct process *next;

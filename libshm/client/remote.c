@@ -112,22 +112,27 @@ static int exchange(struct attachment *attachment, const struct write_request *r
 	const uint64_t id = ++attachment->last_request;
 	int result;
 
-	if (attachment->lost || !attachment_connected(attachment))
-		return -EIO;
 	if (channel_too_late(deadline_ms))
 		return -ETIMEDOUT;
-	result = send_request(attachment->channel, request, id, deadline_ms);
+	/* Whoever was there is gone, or could not be understood. */
+	if (load_relaxed(&attachment->lost) || !attachment_connected(attachment))
+		result = -ENOTCONN;
+	else
+		result = send_request(attachment->channel, request, id, deadline_ms);
 	failpoint("remote.sent");
+	if (result == -ECONNRESET)
+		result = -ENOTCONN; /* it was not sent */
 	if (result == 0)
 		result = receive_reply(attachment->channel, id, deadline_ms, ret_reply);
-	if (result != -ECONNRESET && result != -EPROTO)
-		return result;
+	if (result == -ECONNRESET || result == -EPROTO)
+		result = -EIO;
 	/*
-	 * Whoever was there is gone, or cannot be understood. The descriptor stays: to close it would tell a living larderd
-	 * that this process had left, while it goes on reading.
+	 * The descriptor stays: to close it would tell a living larderd that this process had left, while it goes on
+	 * reading.
 	 */
-	attachment->lost = true;
-	return -EIO;
+	if (result == -EIO || result == -ENOTCONN)
+		store_relaxed(&attachment->lost, 1);
+	return result;
 }
 
 int remote_write(struct attachment *attachment, const struct write_request *request, uint32_t timeout_ms,

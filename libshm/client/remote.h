@@ -3,9 +3,12 @@
 #ifndef LARDER_CLIENT_REMOTE_H
 #define LARDER_CLIENT_REMOTE_H
 
-#include "client/handle.h"
+#include "client/attachment.h"
 
-/* Return: as cache_write; -EIO: larderd is gone, the write may have happened; -ETIMEDOUT: so far no answer, likewise. */
+/*
+ * Return: as cache_write; -EIO: larderd is gone, the write may have happened; -ETIMEDOUT: so far no answer, likewise;
+ * -ENOTCONN: larderd is gone, and nothing was sent.
+ */
 int remote_write(struct attachment *attachment, const struct write_request *request, uint32_t timeout_ms,
                  struct write_result *ret_result);
 

@@ -9,24 +9,55 @@ __thread struct thread_recent thread_recent = { .token = THREAD_NO_TOKEN, .threa
 
 static struct thread_entry use(struct thread_state *state)
 {
+	const struct attachment *attachment = attachment_of(&state->thread);
+
 	thread_recent.token = state->token;
 	thread_recent.thread = &state->thread;
+	thread_recent.owner_word = &attachment->cache.arena.header->owner;
+	thread_recent.owner = load_relaxed(&attachment->owner);
 	return (struct thread_entry){ .thread = &state->thread, .result = 0 };
 }
 
-/* Call it with the lock held. */
-static int claim(struct process *process, struct cache *cache, uint64_t token, struct thread_state **ret_state)
+/* After a fork the state reads zero, as the token does. */
+static bool is_current(const struct larder *cache, const struct thread_state *state)
 {
+	uint64_t token = load_relaxed(&cache->process->token);
+
+	return state && token != 0 && state->token == token;
+}
+
+/* Gives back what the thread holds in the attachment of the state. Call it with the lock held. */
+static void give_back(struct larder *cache, struct thread_state *state)
+{
+	struct attachment *attachment;
+
+	if (state->owner != &thread_recent)
+		return;
+	attachment = attachment_of(&state->thread);
+	cache_thread_stop(&state->thread);
+	state->token = 0;
+	state->owner = NULL;
+	attachment->threads--;
+	handle_tidy(cache, attachment);
+}
+
+/* Call it with the lock held. */
+static int claim(struct larder *cache, struct thread_state **ret_state)
+{
+	struct process *process = cache->process;
+	struct attachment *attachment = load_relaxed(&cache->current);
+
 	for (size_t i = 0; i < THREADS_MAX; i++) {
 		struct thread_state *state = &process->threads[i];
 		int result;
 
 		if (state->owner)
 			continue;
-		result = cache_thread_start(cache, &state->thread);
+		result = cache_thread_start(&attachment->cache, &state->thread);
 		if (result != 0)
 			return result;
-		state->token = token;
+		attachment->threads++;
+		state->token = load_relaxed(&attachment->token);
 		state->owner = &thread_recent;
 		*ret_state = state;
 		return 0;
@@ -34,33 +65,34 @@ static int claim(struct process *process, struct cache *cache, uint64_t token, s
 	return -EUSERS;
 }
 
-static int start(struct larder *cache, struct thread_state **ret_state)
+static int start(struct larder *cache, struct thread_state **state)
 {
-	struct process *process = cache->process;
 	int result = handle_attach(cache, NULL);
 
-	if (result != 0)
+	if (result != 0 || is_current(cache, *state))
 		return result;
 	process_lock();
-	result = claim(process, &cache->attachment->cache, load_relaxed(&process->token), ret_state);
+	if (*state)
+		give_back(cache, *state);
+	result = claim(cache, state);
 	process_unlock();
-	if (result != 0)
+	if (result != 0) {
+		pthread_setspecific(cache->key, NULL);
 		return result;
-	result = pthread_setspecific(cache->key, *ret_state);
+	}
+	result = pthread_setspecific(cache->key, *state);
 	if (result != 0)
-		thread_end(*ret_state);
+		thread_end(*state);
 	return -result;
 }
 
 struct thread_entry thread_enter_slow(struct larder *cache)
 {
-	uint64_t token = load_relaxed(&cache->process->token);
 	struct thread_state *state = pthread_getspecific(cache->key);
 	struct guard guard;
 	int result;
 
-	/* After a fork the state reads zero, as the token does. */
-	if (state && token != 0 && state->token == token)
+	if (is_current(cache, state) && !attachment_stale(attachment_of(&state->thread)))
 		return use(state);
 	guard = guard_begin();
 	result = start(cache, &state);
@@ -76,15 +108,13 @@ struct thread_entry thread_enter_slow(struct larder *cache)
  */
 void thread_end(void *state)
 {
-	struct thread_state *own = state;
+	struct process *process;
 
 	/* Destructors of the program that run after this one may call the library again. */
 	thread_recent = (struct thread_recent){ .token = THREAD_NO_TOKEN, .thread = NULL };
 	process_lock();
-	if (process_of(own) && own->owner == &thread_recent) {
-		cache_thread_stop(&own->thread);
-		own->token = 0;
-		own->owner = NULL;
-	}
+	process = process_of(state);
+	if (process)
+		give_back(process->handle, state);
 	process_unlock();
 }

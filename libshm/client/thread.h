@@ -18,17 +18,23 @@ struct thread_entry {
 extern __thread struct thread_recent {
 	uint64_t token;
 	struct cache_thread *thread;
+	const atomic_u64 *owner_word; /* of the arena: who looks after it */
+	uint64_t owner;               /* what stood there when that was found out */
 } thread_recent;
 
 #define THREAD_NO_TOKEN UINT64_MAX /* not 0, which is what a handle has in a forked child */
 
-/* The way of a thread's first call, of a child's first call, and of a thread that changes between handles. */
+/*
+ * The way of a thread's first call, of a child's first call, of a thread that changes between handles, and of all while
+ * no larderd looks after the arena.
+ */
 struct thread_entry thread_enter_slow(struct larder *cache);
 
-/* Whether thread_recent.thread is the one for this handle. */
+/* Whether thread_recent.thread is the one for this handle, and nothing happened to larderd since. */
 static inline bool thread_is_known(struct larder *cache)
 {
-	return thread_recent.token == load_relaxed(&cache->process->token);
+	return thread_recent.token == load_relaxed(&cache->process->token) &&
+	       thread_recent.owner == load_relaxed(thread_recent.owner_word);
 }
 
 static inline struct thread_entry thread_enter(struct larder *cache)

@@ -383,15 +383,23 @@ START_TEST(a_client_is_missing)
 	client_put(cache, "key", "value");
 	hear_until("FDSTORE=1\nFDPOLL=0\nFDNAME=client-1");
 	crash();
-	if (_i < VAULT_FDS)
-		store[find_stored("client-1") + _i] = store[--stored_count];
-	else
+	if (_i < VAULT_FDS) {
+		int lost = find_stored("client-1") + _i;
+
+		close(store[lost].fd);
+		store[lost] = store[--stored_count];
+	} else {
 		remove_stored("client-1");
+	}
 	start(-1, usual);
 	expect_logged("client 1 is missing");
 	other = client_open(&server);
 	client_expect(other, "key", NULL);
-	client_expect(cache, "key", "value"); /* it still has the old one, for itself */
+	client_put(other, "key", "other");
+	for (struct patience patience = patience_start(PATIENCE_MS); client_stat(other).clients != 2;
+	     client_stat(cache))
+		expect(patience_left(patience));
+	client_expect(cache, "key", "other"); /* it changed over */
 	expect_equal(count_stored("arena"), 1);
 	larder_close(other);
 	larder_close(cache);

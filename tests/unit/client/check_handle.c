@@ -91,7 +91,7 @@ START_TEST(test_relative_path_survives_chdir)
 	ck_assert_int_eq(chdir(server->fake.directory), 0);
 	ck_assert_int_eq(larder_open("socket", &options, &cache), 0);
 	ck_assert_int_eq(chdir("/"), 0);
-	ck_assert_str_eq(cache->socket_path, server->fake.path);
+	ck_assert_str_eq(cache->source.socket_path, server->fake.path);
 	larder_close(cache);
 	fake_arena_stop(server);
 }
@@ -220,7 +220,7 @@ END_TEST
 static void close_everything(larder *cache, void *context)
 {
 	const struct fake_arena *server = context;
-	const int channel = cache->attachment->channel;
+	const int channel = cache->current->channel;
 	int file;
 
 	expect_equal(close_range(3, ~0u, 0), 0);

@@ -25,7 +25,7 @@ static uint32_t lines_in_use(const larder *cache)
 	uint32_t lines = 0;
 
 	for (int i = 0; i < THREADS_MAX / 64; i++)
-		lines += (uint32_t)__builtin_popcountll(load_relaxed(&cache->attachment->cache.lines_in_use[i]));
+		lines += (uint32_t)__builtin_popcountll(load_relaxed(&cache->current->cache.lines_in_use[i]));
 	return lines;
 }
 
@@ -75,7 +75,7 @@ START_TEST(test_too_many_threads)
 
 	put(cache, "value");
 	for (int i = 1; i < THREADS_MAX; i++)
-		ck_assert_int_eq(cache_thread_start(&cache->attachment->cache, &one), 0);
+		ck_assert_int_eq(cache_thread_start(&cache->current->cache, &one), 0);
 	run(use_one_too_many, cache);
 	cache_thread_stop(&one);
 	run(use, cache);
