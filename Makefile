@@ -133,7 +133,7 @@ TEST_PROGRAMS := $(UNIT_TESTS) $(SYSTEM_TESTS) $(if $(LINEAR_SOURCES),$(LINEAR))
 
 # A fuzz target is linked twice: with the main() of libFuzzer, and with one that replays inputs.
 FUZZ_TARGETS := $(wildcard tests/fuzz/fuzz_*.c)
-FUZZ_MAINS := $(addprefix tests/fuzz/,replay.c seeds.c)
+FUZZ_MAINS := $(addprefix tests/fuzz/,replay.c seeds.c storm.c)
 FUZZ_OBJECTS := $(call objects,$(filter-out $(FUZZ_TARGETS) $(FUZZ_MAINS),$(wildcard tests/fuzz/*.c)))
 FUZZERS := $(FUZZ_TARGETS:%.c=$(BUILD)/%)
 REPLAY_TESTS := $(FUZZ_TARGETS:tests/fuzz/fuzz_%.c=$(BUILD)/tests/fuzz/replay_%)
@@ -257,6 +257,9 @@ $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/test
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(fuzz_parts)
 	$(call LINK_PROGRAM,-fsanitize=fuzzer $(fuzz_libs))
 
+$(BUILD)/tests/fuzz/storm: $(BUILD)/obj/tests/fuzz/storm.o $(fuzz_parts)
+	$(call LINK_PROGRAM,$(fuzz_libs))
+
 $(BUILD)/tests/fuzz/seeds: $(BUILD)/obj/tests/fuzz/seeds.o
 	$(call LINK_PROGRAM)
 
@@ -313,8 +316,8 @@ rcutorture: $(TORTURE) ## Torture grace periods, whole and with parts left out (
 # The rules for the fuzzers hold in their own flavour only.
 .PHONY: fuzz fuzz-seeds
 ifeq ($(SAN),fuzz)
-fuzz: $(FUZZERS)
-	@tests/fuzz/run.sh $(or $(SECONDS),60) $(FUZZERS)
+fuzz: $(FUZZERS) $(BUILD)/tests/fuzz/storm
+	@tests/fuzz/run.sh $(or $(SECONDS),60) $^
 else
 fuzz: ## Look for inputs, messages and scribbles that do harm, with clang (SECONDS=60 for each kind)
 	@$(MAKE) --no-print-directory CC=clang SAN=fuzz FLAVOUR=fuzz BUILD=build/fuzz fuzz

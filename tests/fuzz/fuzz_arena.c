@@ -12,7 +12,7 @@
 
 #include "daemon/log.h"
 
-#define STEPS_MAX 64
+#define STEPS_MAX 96
 
 const char fuzz_name[] = "arena";
 

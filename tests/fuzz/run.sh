@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Runs fuzzers for so many seconds each: tests/fuzz/run.sh SECONDS fuzzer...
+# Runs fuzzers, and the storm, for so many seconds each: tests/fuzz/run.sh SECONDS program...
 #
 # Each begins with the inputs of tests/fuzz/corpus and with what earlier runs came to; it keeps what is new beside itself, in
 # corpus/, and what it finds in findings/. The last line is "N passed, N failed".
@@ -12,10 +12,22 @@ passed=0 failed=0
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 
 for fuzzer in "$@"; do
-	name=${fuzzer##*/fuzz_}
+	name=${fuzzer##*/}
+	name=${name#fuzz_}
 	home=${fuzzer%/*}
 	log=$home/$name.log
 	mkdir -p "$home/corpus/$name" "$home/findings"
+	if [ "${fuzzer##*/}" = storm ]; then
+		if "$fuzzer" "$seconds" >"$log" 2>&1; then
+			passed=$((passed + 1))
+			printf 'ok    %s\n' "$(head -n 1 "$log")"
+		else
+			failed=$((failed + 1))
+			printf 'FAIL  storm; the end of %s:\n' "$log"
+			tail -n 60 "$log" | sed 's/^/      | /'
+		fi
+		continue
+	fi
 	"$fuzzer" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -max_len=1024 -print_final_stats=1 \
 		-artifact_prefix="$home/findings/$name-" "$home/corpus/$name" "tests/fuzz/corpus/$name" >"$log" 2>&1
 	status=$?

@@ -206,3 +206,16 @@ void scribble(const struct stage *stage, struct input *input)
 	if (place.at)
 		store_place(place, choose_content(stage, place, input));
 }
+
+void scribble_again(const struct stage *stage, struct input *input, uint32_t times)
+{
+	struct place place = choose_place(stage, input);
+	uint64_t words[2];
+
+	if (!place.at)
+		return;
+	words[0] = choose_content(stage, place, input);
+	words[1] = input_byte(input) & 1 ? load_place(place) : choose_content(stage, place, input);
+	for (uint32_t i = 0; i < times; i++)
+		store_place(place, words[i % 2]);
+}

@@ -47,4 +47,7 @@ enum scribble_offset {
 /* Overwrites one thing. */
 void scribble(const struct stage *stage, struct input *input);
 
+/* Overwrites one thing many times, with two things in turn. */
+void scribble_again(const struct stage *stage, struct input *input, uint32_t times);
+
 #endif

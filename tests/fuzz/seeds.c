@@ -172,6 +172,20 @@ static void make_arena_traps(void)
 		scribble_bytes(&seed, PLACE_OBJECT, key, 0, CONTENT_HEAD, 5, 0, 0x80, 64 + 24);
 	keep(&seed, "arena", "trap-sizes");
 
+	/* The segment that is being split serves directory entries that do not exist. */
+	seed.size = 0;
+	add(&seed, RECIPE_SPLITTING);
+	for (unsigned bit = 20; bit >= 4; bit--) {
+		const uint32_t prefix = UINT32_C(1) << bit;
+
+		scribble_bytes(&seed, PLACE_TABLE, 1, 3, CONTENT_CHILDREN, 2, 3);
+		scribble_bytes(&seed, PLACE_TABLE, 1, 4, CONTENT_WORD, (uint8_t)prefix, (uint8_t)(prefix >> 8),
+		               (uint8_t)(prefix >> 16), (uint8_t)(prefix >> 24), 0, 0, 0, 0);
+		add(&seed, STEP_HOUSE);
+		add(&seed, 1);
+	}
+	keep(&seed, "arena", "trap-prefix");
+
 	/* The index is somewhere else: in data, in what is free, in the header. */
 	for (unsigned segment = 0; segment < 17; segment += 2) {
 		char name[32];
