@@ -28,7 +28,7 @@ bool cache_move(struct cache_thread *thread, const struct index_chain *chain, ui
 		return false;
 	value = object_write(arena, offset, &plan);
 	if (value)
-		memcpy(value, object->value, object->value_size);
+		memmove(value, object->value, object->value_size); /* it may reach in here if it was written over */
 	object_complete(arena, offset, &plan);
 	return index_replace(chain, generation, offset, heat) == INDEX_DONE;
 }

@@ -100,6 +100,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	const struct standing standing = standing_of(writer);
 	struct cache_thread *thread = writer->thread;
 	const struct arena *arena = &thread->cache->arena;
+	const uint64_t value_max = arena_value_max(arena, writer->request->key_size);
 	size_t value_size = parts->old_size + parts->added_size;
 	struct allocation room;
 	enum index_result index;
@@ -107,7 +108,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 
 	uint64_t size;
 
-	if (value_size > arena_value_max(arena, writer->request->key_size))
+	if (parts->added_size > value_max || value_size > value_max) /* each by itself: the sum may have wrapped */
 		return -E2BIG;
 	plan->key = writer->request->key;
 	plan->key_size = (uint32_t)writer->request->key_size;
@@ -125,7 +126,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		return ATTEMPT_NO_MEMORY;
 	value = object_write(arena, room.offset, plan);
 	if (parts->old_size)
-		memcpy(value, parts->old, parts->old_size);
+		memmove(value, parts->old, parts->old_size); /* an old size that was written over may reach in here */
 	if (parts->added_size)
 		memcpy(value + parts->old_size, parts->added, parts->added_size);
 	failpoint("object.written");

@@ -15,7 +15,7 @@ unsigned char *object_write(const struct arena *arena, uint64_t offset, const st
 		memcpy(start + sizeof *object, &plan->expires_ms, sizeof plan->expires_ms);
 	if (plan->flags & OBJECT_FLAGS)
 		memcpy(start + key_start - sizeof plan->user_flags, &plan->user_flags, sizeof plan->user_flags);
-	memcpy(start + key_start, plan->key, plan->key_size);
+	memmove(start + key_start, plan->key, plan->key_size); /* it may be another object's, and its size anything */
 	if (plan->flags & OBJECT_COUNTER) {
 		struct counter *counter = (struct counter *)(void *)(arena->base +
 		                                                     align_up(offset + key_start + plan->key_size,

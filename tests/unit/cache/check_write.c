@@ -372,6 +372,54 @@ START_TEST(test_append_and_incr_keep_life_and_flags)
 }
 END_TEST
 
+/* The size is refused before any of the bytes are looked at, also where old and new size together would wrap. */
+START_TEST(test_append_of_more_than_there_can_be)
+{
+	static const size_t sizes[] = { SIZE_MAX, SIZE_MAX - 4, SIZE_MAX / 2, UINT32_MAX };
+	struct world world;
+
+	world_start(&world, MIB);
+	put(&world, "key", "value");
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct write_request request = write_of(WRITE_APPEND, "key", "more");
+
+		request.value_size = sizes[i];
+		ck_assert_int_eq(write_one(&world, &request, NULL), -E2BIG);
+	}
+	expect_value(&world, "key", "value");
+	world_stop(&world);
+}
+END_TEST
+
+/* Somebody wrote a size over that of an object, and now its value reaches into the room of the object that replaces it. */
+START_TEST(test_old_value_that_reaches_into_the_new_one)
+{
+	const uint64_t reach = 4000;
+	static const enum write_operation operations[] = { WRITE_APPEND, WRITE_TOUCH };
+
+	for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
+		char before[4096], after[4096];
+		struct larder_item item;
+		struct object_view view;
+		struct world world;
+
+		world_start(&world, MIB);
+		put(&world, "key", "12345678");
+		look_up(&world, "key", &view);
+		store_relaxed(&view.object->head,
+		              load_relaxed(&view.object->head) + (reach << OBJECT_VALUE_SIZE_SHIFT));
+		ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, before, sizeof before, &item), 0);
+		ck_assert_uint_eq(item.value_size, reach + 8);
+		ck_assert_int_eq(simple_write(&world, operations[i], "key", operations[i] == WRITE_APPEND ? "9" : NULL),
+		                 0);
+		ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, after, sizeof after, &item), 0);
+		ck_assert_uint_eq(item.value_size, reach + 8 + (operations[i] == WRITE_APPEND));
+		ck_assert_int_eq(memcmp(before, after, 8), 0);
+		world_stop(&world);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("write");
@@ -384,5 +432,7 @@ int main(void)
 	tcase_add_test(tests, test_life_begins_with_the_write);
 	tcase_add_test(tests, test_touch_gives_a_new_life_and_nothing_else);
 	tcase_add_test(tests, test_append_and_incr_keep_life_and_flags);
+	tcase_add_test(tests, test_append_of_more_than_there_can_be);
+	tcase_add_test(tests, test_old_value_that_reaches_into_the_new_one);
 	return suite_run("write", tests);
 }
