@@ -197,7 +197,7 @@ static void take_welcome(struct caller *caller, const struct wire_welcome *welco
 		return;
 	}
 	FUZZ_EXPECT(count == 3 && !caller->welcome && !caller->stranger);
-	FUZZ_EXPECT(control_map(fds[1], board.keeper.cache.arena.segment_count, true, &caller->control, NULL) == 0);
+	FUZZ_EXPECT(control_map(fds[2], board.keeper.cache.arena.segment_count, true, &caller->control, NULL) == 0);
 	caller->welcome = true;
 }
 
