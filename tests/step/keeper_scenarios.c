@@ -83,26 +83,6 @@ static void crowd_index(struct scene *scene, const struct scenario *scenario)
 	store_relaxed(&scene->stage.arena->table[first_index(scene)].overflow_used, scene->stage.arena->overflows);
 }
 
-/* Segments that had data in them before, so that there is something to clear for the children. */
-static void use_and_free(struct scene *scene)
-{
-	const struct arena *arena = scene->stage.arena;
-
-	for (uint32_t segment = arena->segment_count - 2; segment < arena->segment_count; segment++) {
-		memset(segment_base(arena, segment) + sizeof(struct chunk_header), 0xa5, 1500);
-		store_relaxed(&arena->table[segment].depth, 2);
-		store_relaxed(&arena->table[segment].prefix, 3);
-		store_relaxed(&arena->table[segment].overflow_used, 5);
-	}
-	store_relaxed(&arena->header->search_hint, arena->segment_count - 2);
-}
-
-static void free_children(struct scene *scene, const struct scenario *scenario)
-{
-	scenario_prepare(scene, scenario);
-	use_and_free(scene);
-}
-
 /* Everything that a keeper can have been in the middle of. */
 static void leave_all(struct scene *scene, const struct scenario *scenario)
 {
@@ -250,8 +230,8 @@ const struct scenario keeper_scenarios[] = {
 	{ KEEPER, .name = "keeper: revoking a stopped client", .prepare = fill_up, .before = { SHORT },
 	  .doomed = doomed_view, .until = has_view, .prelude = take_charge_at_once, .act = keep_house,
 	  .result = 1 }, /* the view still holds its segment */
-	{ KEEPER, .name = "keeper: a split begins", .before = { SHORT }, .after = { SHORT }, .prepare = free_children,
-	  .act = act_split_begin, .result = 1 },
+	{ KEEPER, .name = "keeper: a split begins", .before = { SHORT }, .after = { SHORT }, .act = act_split_begin,
+	  .result = 1 },
 	{ KEEPER, .name = "keeper: buckets are split", .before = { SHORT }, .after = { SHORT }, .crowd = 18,
 	  .prepare = begin_split, .act = act_split_buckets },
 	{ KEEPER, .name = "keeper: a split ends", .before = { SHORT }, .after = { SHORT }, .crowd = 9,

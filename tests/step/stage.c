@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #define ARENA_BYTES ARENA_BYTES_MIN
-#define LINES 4 /* thread lines that anybody here can come to use */
+#define USED_BYTES 1500 /* of each chunk */
+#define LINES 4         /* thread lines that anybody here can come to use */
 
 /* ---- living memory --------------------------------------------------------------------------------------------------- */
 
@@ -28,12 +29,31 @@ static void format(struct stage *stage)
 	arena_unmap(&arena);
 }
 
+/* Free segments look as if they had been in use before: all is left there but the headers of their runs. */
+static void make_used(const struct arena *arena)
+{
+	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
+		struct segment_entry *entry = &arena->table[segment];
+
+		if (segment_load(arena, segment).state != SEGMENT_FREE)
+			continue;
+		for (uint32_t chunk = 0; chunk < arena->chunks; chunk++)
+			memset(segment_base(arena, segment) + chunk * CHUNK_BYTES + sizeof(struct chunk_header), 0xa5,
+			       USED_BYTES);
+		store_relaxed(&entry->opened_ms, 1);
+		store_relaxed(&entry->depth, 2);
+		store_relaxed(&entry->prefix, 3);
+		store_relaxed(&entry->overflow_used, 5);
+	}
+}
+
 void stage_open(struct stage *stage)
 {
 	memset(stage, 0, sizeof *stage);
 	format(stage);
 	stage_attach(stage, ROLE_OTHER, &stage->other);
 	stage->arena = &stage->other.cache.arena;
+	make_used(stage->arena);
 	stage->live.arena = stage->arena->base;
 	for (int role = 0; role < ROLES; role++)
 		stage->live.page[role] = (unsigned char *)stage->page[role].page;
@@ -101,8 +121,8 @@ static bool is_free(const struct stage *stage, const unsigned char *arena, uint3
 bool stage_changed(struct stage *stage)
 {
 	const struct arena *arena = stage->arena;
-	/* Header, table and directory; nothing else is in the segments of the system. */
-	size_t head = (size_t)((unsigned char *)(arena->directory + (1u << arena->directory_bits)) - arena->base);
+	/* Header, tables and directory; nothing else is in the segments of the system. */
+	size_t head = (size_t)((unsigned char *)(arena->ghosts + arena->ghost_lines) - arena->base);
 	bool changed = false;
 
 	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
@@ -191,7 +211,6 @@ void stand_in_begin(const struct stage *stage, const struct image *image, enum r
 	cache->control = stage->page[role];
 	cache->control.page = (struct control_page *)(void *)page;
 	cache->control.pins = (atomic_u32 *)(void *)(page + PAGE_PINS);
-	cache->wakes = false;
 	cache->fenced = true;
 	if (role == ROLE_OTHER)
 		ret_stand_in->allocator = *stage->other.thread.allocator;

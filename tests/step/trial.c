@@ -299,21 +299,23 @@ static bool is_clean(const struct arena *arena, uint32_t segment)
 	return true;
 }
 
-/* Condemns every data segment. Nothing may remain but the index, and that empty. */
+/* Evicts every data segment. Nothing may remain but the index, and that empty, and what the keeper has in reserve. */
 static bool drain(struct recovery *recovery)
 {
 	const struct arena *arena = recovery->arena;
 	struct cache_verify_counts counts;
+	uint32_t reserve = 0;
 
-	reclaim_set_policy(recovery->reclaim, &policy_fifo); /* which keeps nothing */
 	store_relaxed(&arena->header->free_low_mark, arena->segment_count);
+	reclaim_set_policy(recovery->reclaim, &policy_fifo); /* which keeps nothing, however much it is in use */
 	keep_house(recovery);
 	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
 		enum segment_state state = segment_load(arena, segment).state;
 
 		if (state == SEGMENT_INDEX && growth_reachable(arena, segment))
 			continue;
-		if (state != SEGMENT_FREE && state != SEGMENT_RESERVE)
+		reserve += state == SEGMENT_RESERVE;
+		if (state != SEGMENT_FREE && (state != SEGMENT_RESERVE || reserve > 1))
 			return wrong(recovery->trial, "segment %u is lost: in state %d after everything was removed",
 			             segment, (int)state);
 		if (!is_clean(arena, segment))
