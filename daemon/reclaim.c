@@ -458,6 +458,22 @@ static void tell_writers(const struct arena *arena)
 	platform_futex_wake(&arena->header->free_sequence);
 }
 
+/*
+ * Whether a segment of the index waits for a stopped thread. Were others built anew meanwhile, a client that stays stopped would
+ * in the end have all memory held back in replaced ones.
+ */
+static bool index_is_held(const struct reclaim *reclaim)
+{
+	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++) {
+		const struct work *work = &reclaim->work[segment];
+
+		if (work->stage != STAGE_NONE && work->reason == REASON_SPLIT &&
+		    monotonic_ms() - work->since_ms >= HELD_MS)
+			return true;
+	}
+	return false;
+}
+
 uint32_t reclaim_run(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
@@ -470,6 +486,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	survey_take(arena, &survey);
 	store_relaxed(&arena->header->free_segments,
 	              survey.free); /* it is only a hint to writers, and may have drifted */
+	reclaim->growth.rebuilds_wait = index_is_held(reclaim);
 	growing = growth_run(&reclaim->growth, arena, &retired);
 	if (retired != GROWTH_NONE) {
 		retire_index(reclaim, retired);
