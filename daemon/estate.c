@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/lockfile.h"
 #include "daemon/log.h"
@@ -112,10 +113,18 @@ void estate_release(struct estate *estate)
 	fdstore_release(&estate->store);
 }
 
+/* Whether the arena may be touched: who was let in can have cut the file that it is in. */
+static bool arena_is_whole(const struct holding *holding)
+{
+	struct stat file;
+
+	return holding->arena.base && fstat(holding->arena_fd, &file) == 0 && (uint64_t)file.st_size == holding->arena.bytes;
+}
+
 void estate_close(struct estate *estate, const struct config *config)
 {
 	listener_close(&estate->listener);
-	if (estate->holding.arena.base)
+	if (arena_is_whole(&estate->holding))
 		owner_resign(estate->holding.arena.header);
 	if (estate->holding.lock_fd >= 0)
 		lockfile_remove(config->arena_file);

@@ -314,7 +314,7 @@ START_TEST(arena_does_not_fit)
 	client_expect(cache, "key", NULL);
 	expect_equal(client_stat(cache).arena_bytes, 6 << 20);
 	client_put(cache, "key", "other");
-	client_expect(old, "key", "value"); /* it still has the old one, for itself */
+	client_expect(old, "key", "other"); /* it has attached anew */
 	larder_close(old);
 	larder_close(cache);
 	end();
