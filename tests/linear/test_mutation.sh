@@ -54,9 +54,9 @@ mutant() { # name, perl substitution over the whole of index.c
 build
 if violated; then count "larder as it is" no; else count "larder as it is" yes; fi
 mutant "replacing by a plain store" \
-	's/if \(!cas_acq_rel\((chain_slot\(chain, \(uint32_t\)chain->found\)), &word,\s*(slot_pack\([^()]*\))\)\)/if (store_relaxed($1, $2), !word)/'
+	's/if \(!cas_acq_rel\((index_slot_at\(chain, \(uint32_t\)chain->found\)), &word, (new_word)\)\)/if (store_relaxed($1, $2), !word)/'
 mutant "emptying by a plain store" \
-	's/if \(!cas_acq_rel\((chain_slot\(chain, position\)), &word, (empty_pack\(control_sequence\(control\), word\))\)\)/if (store_relaxed($1, $2), !word)/'
+	's/if \(!cas_acq_rel\((index_slot_at\(chain, position\)), &word, (empty_pack\(control_sequence\(control\), word\))\)\)/if (store_relaxed($1, $2), !word)/'
 mutant "an intent by a plain store" \
 	's/if \(!cas_acq_rel\(&chain->bucket\[0\]->control, &expected, control\)\)/if (store_relaxed(&chain->bucket[0]->control, control), !expected)/'
 echo "$passed passed, $failed failed"
