@@ -315,6 +315,7 @@ static int open_handle(const char *socket_path, const struct larder_open_options
 	*ret_cache = cache;
 	return 0;
 fail_key:
+	detach(cache); /* of what there was room for */
 	pthread_key_delete(cache->key);
 fail_process:
 	process_destroy(cache->process);
