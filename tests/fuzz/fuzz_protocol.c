@@ -64,7 +64,8 @@ static void make_odd_fds(void)
 		FUZZ_EXPECT(odd_fds[i] >= 0);
 }
 
-static void send_message(struct caller *caller, const void *message, size_t size, struct parcel *parcel)
+/* False: there is no line, or no room in it. */
+static bool send_message(struct caller *caller, const void *message, size_t size, struct parcel *parcel)
 {
 	union {
 		char bytes[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))];
@@ -82,8 +83,7 @@ static void send_message(struct caller *caller, const void *message, size_t size
 		memcpy(CMSG_DATA(&control.align), parcel->fds, parcel->count * sizeof(int));
 	}
 	parcel->count = 0;
-	if (caller->socket >= 0)
-		(void)!sendmsg(caller->socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return caller->socket >= 0 && sendmsg(caller->socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------------------ */
@@ -195,7 +195,8 @@ static void say_request(struct caller *caller, struct input *input, struct parce
 	}
 	memcpy(message, &wire, sizeof wire);
 	memcpy(message + sizeof wire, filler + wire.key_size % 7, sizeof message - sizeof wire);
-	send_message(caller, message, size, parcel);
+	if (!send_message(caller, message, size, parcel))
+		caller->last_id--;
 }
 
 /* ---- everything else ----------------------------------------------------------------------------------------------- */

@@ -28,7 +28,7 @@ for fuzzer in "$@"; do
 		fi
 		continue
 	fi
-	"$fuzzer" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -max_len=1024 -print_final_stats=1 \
+	"$fuzzer" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -max_len=1024 -print_final_stats=1 \
 		-artifact_prefix="$home/findings/$name-" "$home/corpus/$name" "tests/fuzz/corpus/$name" >"$log" 2>&1
 	status=$?
 	inputs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
