@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a client does, from the simplest operations to those that meet what a dead client left, or find no room. */
+/* What a client does, from the simplest operations to those that find no room. */
 #include <errno.h>
 
 #include "tests/step/scenario.h"
@@ -139,7 +139,7 @@ static void use_up_segment(struct actor *actor)
 static void use_up_everything(struct scene *scene, const struct scenario *scenario)
 {
 	scenario_prepare(scene, scenario);
-	scene_fill_up(scene);
+	scene_fill_up(scene, 0);
 	scene_make_fragile(scene);
 	scene->tight = true;
 }
@@ -177,117 +177,6 @@ static void expire(struct scene *scene, const struct scenario *scenario)
 {
 	scenario_prepare(scene, scenario);
 	stage_advance(&scene->stage, 2 * scenario->before[0].ttl_ms);
-}
-
-/* ---- what dead clients left -------------------------------------------------------------------------------------------- */
-
-#define DEAD_VALUE "of the dead"
-
-static int write_dead(struct actor *actor, uint32_t subject, enum write_operation operation)
-{
-	struct write_request request = { .operation = operation,
-		                         .key = actor->scene->subjects[subject].text,
-		                         .key_size = actor->scene->subjects[subject].size,
-		                         .value = DEAD_VALUE,
-		                         .value_size = strlen(DEAD_VALUE),
-		                         .expected_version = operation == WRITE_CAS ? actor->scene->version : 0 };
-	struct write_result result;
-
-	return cache_write(&actor->client.thread, &request, &result);
-}
-
-static int doomed_set(struct actor *actor)
-{
-	return write_dead(actor, 0, WRITE_SET);
-}
-
-static int doomed_set_second(struct actor *actor)
-{
-	return write_dead(actor, 1, WRITE_SET);
-}
-
-static int doomed_append(struct actor *actor)
-{
-	return write_dead(actor, 0, WRITE_APPEND);
-}
-
-static int doomed_view(struct actor *actor)
-{
-	return act_view(actor);
-}
-
-static bool has_intent(const struct scene *scene)
-{
-	uint32_t segment;
-
-	return load_relaxed(&scene_bucket(scene, &segment)->control) & CONTROL_OFFSET_MASK;
-}
-
-/* The object is in its slot, and the intent still there. */
-static bool has_placed(const struct scene *scene)
-{
-	uint32_t segment;
-	struct bucket *bucket = scene_bucket(scene, &segment);
-	uint64_t control = load_relaxed(&bucket->control);
-	uint32_t target = (uint32_t)(control >> CONTROL_TARGET_SHIFT & CONTROL_TARGET_MASK);
-
-	return control & CONTROL_OFFSET_MASK && target < BUCKET_SLOTS &&
-	       (load_relaxed(&bucket->slots[target]) & SLOT_OFFSET_MASK) == (control & CONTROL_OFFSET_MASK);
-}
-
-static bool has_claimed(const struct scene *scene)
-{
-	uint32_t segment;
-
-	scene_bucket(scene, &segment);
-	return load_relaxed(&scene->stage.arena->table[segment].overflow_used) > 0;
-}
-
-/* The overflow bucket has in its first slot what is in the last one of the bucket. */
-static bool has_mirrored(const struct scene *scene)
-{
-	const struct arena *arena = scene->stage.arena;
-	uint32_t segment;
-	struct bucket *bucket = scene_bucket(scene, &segment);
-
-	for (uint32_t b = arena->homes; b < arena->homes + arena->overflows; b++)
-		if (load_relaxed(&index_buckets(arena, segment)[b].slots[0]) ==
-		    load_relaxed(&bucket->slots[BUCKET_SLOTS - 1]))
-			return true;
-	return false;
-}
-
-static bool has_linked(const struct scene *scene)
-{
-	uint32_t segment;
-
-	return slot_is_link(load_relaxed(&scene_bucket(scene, &segment)->slots[BUCKET_SLOTS - 1]));
-}
-
-static bool has_frozen_counter(const struct scene *scene)
-{
-	const struct key *key = &scene->subjects[0];
-	struct object_view object;
-
-	expect(index_lookup(scene->stage.arena, key->hash, key->text, key->size, &object));
-	return object.counter && load_relaxed(&object.counter->version) & COUNTER_FROZEN;
-}
-
-static bool has_pinned(const struct scene *scene)
-{
-	const struct control *page = &scene->stage.page[ROLE_DEAD];
-
-	for (uint32_t pin = 0; pin < PIN_SHARDS * page->segment_count; pin++)
-		if (load_relaxed(&page->pins[pin]))
-			return true;
-	return false;
-}
-
-/* A second subject, which the dead wrote, in the bucket of the first. */
-static void join_second(struct scene *scene, const struct scenario *scenario)
-{
-	scene_join(scene, 1);
-	scenario_prepare(scene, scenario);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------------- */
@@ -387,34 +276,5 @@ const struct scenario client_scenarios[] = {
 	  .request = { .value = "a value" } },
 	{ CLIENT, .name = "set, the chain is full", .crowd = 25, .after = { SHORT }, .prepare = fill_chain,
 	  .request = { .value = "a value" } },
-
-	/* What others left when they were killed. */
-	{ CLIENT, .name = "set, another key of the bucket is pending", .subjects = 2,
-	  .after = { SHORT, { .text = DEAD_VALUE } }, .prepare = join_second, .doomed = doomed_set_second,
-	  .until = has_intent, .request = { .value = "a value" } },
-	{ CLIENT, .name = "delete, another key of the bucket is placed and pending", .subjects = 2, .before = { SHORT },
-	  .after = { { 0 }, { .text = DEAD_VALUE } }, .prepare = join_second, .doomed = doomed_set_second,
-	  .until = has_placed, .request = { .operation = WRITE_DELETE } },
-	{ CLIENT, .name = "set, the same key is pending", .after = { SHORT }, .doomed = doomed_set, .until = has_intent,
-	  .request = { .value = "a value" } },
-	{ CLIENT, .name = "add, the same key is pending", .after = { { .text = DEAD_VALUE } }, .result = LARDER_EXISTS,
-	  .doomed = doomed_set, .until = has_intent, .request = { .operation = WRITE_ADD, .value = "a value" } },
-	{ CLIENT, .name = "delete, the same key is pending", .doomed = doomed_set, .until = has_intent,
-	  .request = { .operation = WRITE_DELETE } },
-	{ CLIENT, .name = "delete, the same key is placed and pending", .doomed = doomed_set, .until = has_placed,
-	  .request = { .operation = WRITE_DELETE } },
-	{ CLIENT, .name = "set, an overflow bucket was claimed", .subjects = 2, .crowd = 7, .after = { SHORT },
-	  .prepare = join_second, .doomed = doomed_set_second, .until = has_claimed,
-	  .request = { .value = "a value" } },
-	{ CLIENT, .name = "set, an overflow bucket was filled", .subjects = 2, .crowd = 7, .after = { SHORT },
-	  .prepare = join_second, .doomed = doomed_set_second, .until = has_mirrored,
-	  .request = { .value = "a value" } },
-	{ CLIENT, .name = "set, an overflow bucket was linked", .subjects = 2, .crowd = 7, .after = { SHORT },
-	  .prepare = join_second, .doomed = doomed_set_second, .until = has_linked, .request = { .value = "a value" } },
-	{ CLIENT, .name = "incr of a frozen counter", .before = { { .text = "41", .counter = true } },
-	  .after = { { .text = "42" } }, .doomed = doomed_append, .until = has_frozen_counter,
-	  .request = { .operation = WRITE_INCR, .delta = 1 } },
-	{ CLIENT, .name = "set of what a dead client views", .before = { SHORT }, .after = { OTHER_SHORT },
-	  .doomed = doomed_view, .until = has_pinned, .request = { .value = "another" } },
 	{ .name = NULL }
 };

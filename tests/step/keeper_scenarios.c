@@ -13,15 +13,6 @@ static uint32_t first_index(const struct scene *scene)
 	return scene->stage.arena->system_segments;
 }
 
-static uint32_t count_segments(const struct scene *scene, enum segment_state state)
-{
-	uint32_t count = 0;
-
-	for (uint32_t segment = 0; segment < scene->stage.arena->segment_count; segment++)
-		count += segment_load(scene->stage.arena, segment).state == state;
-	return count;
-}
-
 /* ---- beginnings ---------------------------------------------------------------------------------------------------------- */
 
 static void take_charge_impatiently(struct actor *actor, uint32_t stall_ms)
@@ -38,6 +29,13 @@ static void take_charge_impatiently(struct actor *actor, uint32_t stall_ms)
 static void take_charge(struct actor *actor)
 {
 	take_charge_impatiently(actor, NEVER_MS);
+}
+
+/* More segments shall be free than there are. */
+static void take_charge_when_low(struct actor *actor)
+{
+	take_charge(actor);
+	store_relaxed(&actor->scene->stage.arena->header->free_low_mark, 3);
 }
 
 static void take_charge_at_once(struct actor *actor)
@@ -57,9 +55,30 @@ static void expire(struct scene *scene, const struct scenario *scenario)
 static void fill_up(struct scene *scene, const struct scenario *scenario)
 {
 	scenario_prepare(scene, scenario);
-	scene_fill_up(scene);
+	scene_fill_up(scene, 0);
 	scene_make_fragile(scene);
 	scene->tight = true;
+}
+
+/* Memory is low, and what is in it is in use, so that it is moved; the large values that come later are not. */
+static void warm_and_fill(struct scene *scene, const struct scenario *scenario)
+{
+	uint32_t warm;
+
+	scenario_prepare(scene, scenario);
+	scene_warm(scene, HEAT_MAX);
+	warm = scene->other_count;
+	scene_fill_up(scene, 2);
+	scene_make_fragile(scene);
+	for (uint32_t i = 0; i < warm; i++)
+		scene->others[i].fragile = false;
+	scene->tight = true;
+}
+
+static void waste(struct scene *scene, const struct scenario *scenario)
+{
+	scenario_prepare(scene, scenario);
+	scene_waste(scene);
 }
 
 static void begin_split(struct scene *scene, const struct scenario *scenario)
@@ -157,8 +176,23 @@ static int keep_house(struct actor *actor)
 {
 	for (int i = 0; i < RUNS; i++)
 		reclaim_run(actor->reclaim);
-	return (int)count_segments(actor->scene, SEGMENT_CONDEMNED) +
-	       (int)count_segments(actor->scene, SEGMENT_RETIRED);
+	return (int)scene_count(actor->scene, SEGMENT_CONDEMNED) + (int)scene_count(actor->scene, SEGMENT_RETIRED);
+}
+
+static int evict_and_move(struct actor *actor)
+{
+	struct arena_header *header = actor->scene->stage.arena->header;
+
+	keep_house(actor);
+	return load_relaxed(&header->moved_objects) == 0 || load_relaxed(&header->evicted_segments) == 0;
+}
+
+static int compact(struct actor *actor)
+{
+	struct arena_header *header = actor->scene->stage.arena->header;
+
+	keep_house(actor);
+	return load_relaxed(&header->moved_objects) == 0 || load_relaxed(&header->compacted_segments) == 0;
 }
 
 static int take_charge_and_keep_house(struct actor *actor)
@@ -223,6 +257,11 @@ const struct scenario keeper_scenarios[] = {
 	  .prepare = expire, .prelude = take_charge, .act = keep_house },
 	{ KEEPER, .name = "keeper: eviction", .before = { SHORT }, .prepare = fill_up, .prelude = take_charge,
 	  .act = keep_house },
+	{ KEEPER, .name = "keeper: eviction, and moving what is in use",
+	  .before = { { .text = "41", .counter = true } }, .after = { { .text = "41" } }, .prepare = warm_and_fill,
+	  .prelude = take_charge_when_low, .act = evict_and_move },
+	{ KEEPER, .name = "keeper: compaction", .before = { SHORT }, .after = { SHORT }, .prepare = waste,
+	  .prelude = take_charge, .act = compact },
 	{ KEEPER, .name = "keeper: death of a client in an insert", .prepare = fragile_crowd, .crowd = 9,
 	  .doomed = doomed_set, .until = has_intent, .prelude = condemn_all, .act = bury },
 	{ KEEPER, .name = "keeper: death of a client with a view", .before = { SHORT }, .prepare = fragile_crowd,

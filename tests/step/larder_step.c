@@ -71,22 +71,39 @@ static void recover(struct run *run)
 	alarm(0);
 }
 
-/* A client begins something and is killed in the middle of it. */
-static void doom(struct run *run)
+static void count_fault(struct run *run, const char *what)
+{
+	if (run->counts.faults++ < FAULTS_SHOWN)
+		printf("%s: %s\n", run->scenario->name, what);
+}
+
+/*
+ * Somebody begins something and is killed in the middle of it: as the scenario says, or when he has left so many states behind him.
+ * Return: how many he has.
+ */
+static uint64_t doom(struct run *run, uint64_t states)
 {
 	struct scenario doomed = *run->scenario;
 	struct actor actor = { .scene = run->scene, .scenario = &doomed };
-	uint64_t steps = 0;
+	uint64_t steps = 0, seen = 0;
+	bool going = true;
 
 	doomed.role = ROLE_DEAD;
 	doomed.prelude = NULL;
 	trace_start(&run->trace, scenario_attach, scenario_doomed, &actor);
-	while (!doomed.until(run->scene) && steps++ < DOOMED_STEPS_MAX && trace_step(&run->trace))
-		;
-	if (!doomed.until(run->scene))
-		complain(run, "the client that was to be killed before did not come as far as it should");
+	stage_keep(&run->scene->stage);
+	while (going && (doomed.until ? !doomed.until(run->scene) : seen < states)) {
+		going = trace_step(&run->trace);
+		if (!doomed.until)
+			seen += stage_changed(&run->scene->stage);
+		if (steps++ == DOOMED_STEPS_MAX || run->trace.signal)
+			break;
+	}
+	if (doomed.until ? !doomed.until(run->scene) : steps > DOOMED_STEPS_MAX || run->trace.signal)
+		count_fault(run, "who was to be killed first did not come as far as he should");
 	trace_kill(&run->trace);
 	run->scene->dead = true;
+	return seen;
 }
 
 static void step_through(struct run *run, uint64_t points_max)
@@ -109,16 +126,32 @@ static void step_through(struct run *run, uint64_t points_max)
 		complain(run, strsignal(run->trace.signal));
 }
 
-static struct counts run_scenario(const struct scenario *scenario, uint64_t seed, uint64_t points_max)
+/* What the operation is to make of the subjects. Return: its result. */
+static int foresee(struct run *run)
+{
+	const struct scenario *scenario = run->scenario;
+	struct write_request request = scenario_request(scenario, run->scene);
+
+	if (scenario->doomed && !scenario->until)
+		return scenario->act ? scenario->result : reading_foresee(&request, &run->trial.allowed[0][RANK_AFTER]);
+	for (uint32_t i = 0; i < run->scene->subject_count; i++)
+		reading_of(&scenario->after[i], &run->trial.allowed[i][RANK_AFTER]);
+	return scenario->result;
+}
+
+/* From the beginning to the end, after a death in the state of that number. Return: in which, if there are not so many. */
+static uint64_t run_once(const struct scenario *scenario, uint64_t seed, uint64_t points_max, uint64_t doomed_states,
+                         struct counts *ret_counts)
 {
 	static struct scene scene;
 	static struct run run;
 	struct actor actor = { .scene = &scene, .scenario = scenario };
+	uint64_t states = 0;
+	int result;
 
 	memset(&run, 0, sizeof run);
 	run.scenario = scenario;
 	run.scene = &scene;
-	running = scenario->name;
 	trace_open(&run.trace);
 	scene_open(&scene, seed, scenario->subjects ? scenario->subjects : 1);
 	if (scenario->prepare)
@@ -126,29 +159,55 @@ static struct counts run_scenario(const struct scenario *scenario, uint64_t seed
 	else
 		scenario_prepare(&scene, scenario);
 	if (scenario->doomed)
-		doom(&run);
+		states = doom(&run, doomed_states);
 	trace_start(&run.trace, scenario_attach, scenario_act, &actor);
 	stage_keep(&scene.stage);
-	trial_open(&run.trial, &scene, scenario->role == ROLE_KEEPER, scenario->after);
+	trial_open(&run.trial, &scene, scenario->role == ROLE_KEEPER);
+	result = foresee(&run);
 	recover(&run);
 	step_through(&run, points_max);
-	if (trace_result(&run.trace) != scenario->result) {
-		printf("%s: the operation gives %d instead of %d\n", scenario->name, trace_result(&run.trace),
-		       scenario->result);
-		run.counts.faults++;
-	}
+	if (trace_result(&run.trace) != result)
+		count_fault(&run, "the operation has not the result that it must have");
 	if (!trial_complete(&run.trial))
 		complain(&run, run.trial.fault);
 	trace_kill(&run.trace);
 	trace_close(&run.trace);
 	trial_close(&run.trial);
 	scene_close(&scene);
-	return run.counts;
+	ret_counts->points += run.counts.points;
+	ret_counts->states += run.counts.states;
+	ret_counts->faults += run.counts.faults;
+	return states;
+}
+
+/* An odd step that comes to every number below a power of two, and spreads the first ones well. */
+#define STRIDE(size) ((size) / 8 * 5 | 1)
+
+static struct counts run_scenario(const struct scenario *scenario, uint64_t seed, uint64_t points_max)
+{
+	struct counts counts = { 0 };
+	uint64_t states, size = 8, limit = scenario->deaths ? scenario->deaths : UINT64_MAX;
+
+	running = scenario->name;
+	states = run_once(scenario, seed, points_max, UINT64_MAX, &counts);
+	if (!scenario->doomed || scenario->until)
+		return counts;
+	while (size < states)
+		size *= 2;
+	for (uint64_t i = 0; i < size && limit > 0 && counts.points < points_max; i++) {
+		uint64_t state = i * STRIDE(size) % size;
+
+		if (state >= states)
+			continue;
+		run_once(scenario, seed, points_max - counts.points, state, &counts);
+		limit--;
+	}
+	return counts;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------------- */
 
-static const struct scenario *const lists[] = { client_scenarios, split_scenarios, keeper_scenarios };
+static const struct scenario *const lists[] = { client_scenarios, keeper_scenarios, succession_scenarios };
 #define LISTS (sizeof lists / sizeof *lists)
 
 static bool chosen(const struct settings *settings, const struct scenario *scenario)

@@ -22,17 +22,24 @@ int scenario_attach(void *context)
 	return 0;
 }
 
-static int write_subject(struct actor *actor)
+struct write_request scenario_request(const struct scenario *scenario, const struct scene *scene)
 {
-	struct write_request request = actor->scenario->request;
-	struct write_result result;
+	struct write_request request = scenario->request;
 
-	request.key = actor->scene->subjects[0].text;
-	request.key_size = actor->scene->subjects[0].size;
+	request.key = scene->subjects[0].text;
+	request.key_size = scene->subjects[0].size;
 	if (request.value)
 		request.value_size = strlen(request.value);
-	if (actor->scenario->expected_version)
-		request.expected_version = actor->scene->version + (actor->scenario->expected_version == VERSION_WRONG);
+	if (scenario->expected_version)
+		request.expected_version = scene->version + (scenario->expected_version == VERSION_WRONG);
+	return request;
+}
+
+static int write_subject(struct actor *actor)
+{
+	struct write_request request = scenario_request(actor->scenario, actor->scene);
+	struct write_result result;
+
 	return cache_write(&actor->client.thread, &request, &result);
 }
 

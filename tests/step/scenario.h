@@ -28,8 +28,12 @@ struct scenario {
 	/* Before anybody dies, by a client that goes on. NULL: the usual keys of others, and the subjects as they are before. */
 	void (*prepare)(struct scene *scene, const struct scenario *scenario);
 
-	/* What a client does that is killed as soon as until is true. NULL: nobody. */
+	/*
+	 * What somebody does who is killed before, as soon as until is true. until NULL: in each of the states that he leaves on his
+	 * way; then there is no telling what the subjects will be, and before counts only. NULL: nobody.
+	 */
 	int (*doomed)(struct actor *actor);
+	uint32_t deaths; /* in so many of the states only, spread over all; 0: in each */
 	bool (*until)(const struct scene *scene);
 
 	/* By the process that is stepped, before it is. NULL: nothing. */
@@ -44,12 +48,15 @@ struct scenario {
 /* The usual keys, and the subjects. */
 void scenario_prepare(struct scene *scene, const struct scenario *scenario);
 
+/* The request that the scenario makes of the first subject. */
+struct write_request scenario_request(const struct scenario *scenario, const struct scene *scene);
+
 /* Bodies of processes (trace_body), whose context is an actor. */
 int scenario_attach(void *actor);
 int scenario_act(void *actor);
 int scenario_doomed(void *actor);
 
-extern const struct scenario client_scenarios[], split_scenarios[],
+extern const struct scenario client_scenarios[], succession_scenarios[],
 	keeper_scenarios[]; /* each ends with a name that is NULL */
 
 #endif

@@ -88,13 +88,14 @@ void scene_crowd(struct scene *scene, uint32_t count)
 		add_small(scene, &keys[i]);
 }
 
-void scene_fill_up(struct scene *scene)
+void scene_fill_up(struct scene *scene, uint32_t segments_free)
 {
 	struct key key;
 
 	do
 		key = key_of(scene->stage.arena, scene->next++);
-	while (add_other(scene, &key, LARGE, 0));
+	while ((segments_free == 0 || scene_count(scene, SEGMENT_FREE) > segments_free) &&
+	       add_other(scene, &key, LARGE, 0));
 }
 
 void scene_fill_short(struct scene *scene, uint32_t count, uint64_t ttl_ms)
@@ -105,6 +106,44 @@ void scene_fill_short(struct scene *scene, uint32_t count, uint64_t ttl_ms)
 		expect(add_other(scene, &key, key.number % 100, ttl_ms));
 		scene->others[scene->other_count - 1].fragile = true;
 	}
+}
+
+void scene_waste(struct scene *scene)
+{
+	uint32_t first = scene->other_count, count = (uint32_t)(scene->stage.arena->segment_bytes / LARGE) * 3 / 2;
+	char text[VALUE_MAX];
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct key key = key_of(scene->stage.arena, scene->next++);
+
+		expect(add_other(scene, &key, LARGE, 0));
+	}
+	for (uint32_t i = first; i < scene->other_count; i++) {
+		repeat_name(&scene->others[i], text);
+		expect_equal(store(scene, &scene->others[i].key, text, LARGE, 0), 0);
+	}
+}
+
+void scene_warm(struct scene *scene, uint32_t times)
+{
+	struct cache_thread *thread = &scene->stage.other.thread;
+
+	while (times-- > 0) {
+		memset(thread->recent, 0, sizeof thread->recent); /* or a use soon after another would not count */
+		for (uint32_t i = 0; i < scene->other_count; i++)
+			expect(other_intact(thread, &scene->others[i]));
+		for (uint32_t i = 0; i < scene->subject_count; i++)
+			(void)cache_get(thread, scene->subjects[i].text, scene->subjects[i].size, NULL, 0, NULL);
+	}
+}
+
+uint32_t scene_count(const struct scene *scene, enum segment_state state)
+{
+	uint32_t count = 0;
+
+	for (uint32_t segment = 0; segment < scene->stage.arena->segment_count; segment++)
+		count += segment_load(scene->stage.arena, segment).state == state;
+	return count;
 }
 
 void scene_make_fragile(struct scene *scene)
@@ -153,38 +192,4 @@ bool other_intact(struct cache_thread *thread, const struct other *other)
 		return other->fragile;
 	repeat_name(other, text);
 	return result == LARDER_OK && item.value_size == other->size && memcmp(text, found, other->size) == 0;
-}
-
-void reading_take(struct cache_thread *thread, const struct key *key, struct reading *ret_reading)
-{
-	struct larder_item item = { 0 };
-	int result = cache_get(thread, key->text, key->size, ret_reading->bytes, VALUE_MAX, &item);
-
-	ret_reading->present = result == LARDER_OK;
-	ret_reading->expires = item.ttl_ms != 0;
-	ret_reading->flags = item.flags;
-	ret_reading->size = (uint32_t)item.value_size;
-	ret_reading->version = item.version;
-}
-
-void reading_of(const struct value *value, struct reading *ret_reading)
-{
-	size_t size = value->text ? strlen(value->text) : 0;
-
-	expect(size <= VALUE_MAX);
-	ret_reading->present = value->text != NULL;
-	ret_reading->expires = value->ttl_ms != 0;
-	ret_reading->flags = value->flags;
-	ret_reading->size = (uint32_t)size;
-	ret_reading->version = 0;
-	if (size > 0)
-		memcpy(ret_reading->bytes, value->text, size);
-}
-
-bool reading_equal(const struct reading *a, const struct reading *b)
-{
-	if (!a->present || !b->present)
-		return a->present == b->present;
-	return a->expires == b->expires && a->flags == b->flags && a->size == b->size &&
-	       memcmp(a->bytes, b->bytes, a->size) == 0;
 }

@@ -3,28 +3,12 @@
 #ifndef LARDER_STEP_SCENE_H
 #define LARDER_STEP_SCENE_H
 
+#include "tests/step/reading.h"
 #include "tests/step/stage.h"
 
 #define SUBJECTS_MAX 4
 #define OTHERS_MAX 1024
-#define VALUE_MAX 4096
 #define LIFE_MS UINT64_C(1000000000) /* of what expires, but not while the test runs */
-
-/* What a key shall be set to. text NULL: nothing. */
-struct value {
-	const char *text;
-	uint64_t ttl_ms;
-	uint32_t flags;
-	bool counter;
-};
-
-/* What a client finds under a key. */
-struct reading {
-	bool present, expires;
-	uint32_t flags, size;
-	uint64_t version; /* not compared */
-	char bytes[VALUE_MAX];
-};
 
 /* Somebody else's key. What may be evicted or displaced by what the scenario does is fragile: it may be gone, but not wrong. */
 struct other {
@@ -54,14 +38,23 @@ void scene_join(struct scene *scene, uint32_t subject);
 void scene_fill(struct scene *scene, uint32_t count);
 void scene_crowd(struct scene *scene, uint32_t count);
 
-/* Keys with large values, until no segment is free. */
-void scene_fill_up(struct scene *scene);
+/* Keys with large values, until so many segments are free. */
+void scene_fill_up(struct scene *scene, uint32_t segments_free);
+
+/* A segment and a half of keys with large values, which are then written again, so that there is waste. */
+void scene_waste(struct scene *scene);
+
+/* Reads all keys so often, so that they are worth keeping. */
+void scene_warm(struct scene *scene, uint32_t times);
 
 /* Keys that have expired when the clock is put forward; they are fragile. */
 void scene_fill_short(struct scene *scene, uint32_t count, uint64_t ttl_ms);
 
 /* All others stored so far may go. */
 void scene_make_fragile(struct scene *scene);
+
+/* Segments in a state. */
+uint32_t scene_count(const struct scene *scene, enum segment_state state);
 
 /* Stores a subject as it is before the operation. */
 void scene_put(struct scene *scene, uint32_t subject, const struct value *value);
@@ -71,9 +64,5 @@ struct bucket *scene_bucket(const struct scene *scene, uint32_t *ret_segment);
 
 /* Whether a client finds somebody else's key as it was stored, or, where that may be, not at all. */
 bool other_intact(struct cache_thread *thread, const struct other *other);
-
-void reading_take(struct cache_thread *thread, const struct key *key, struct reading *ret_reading);
-void reading_of(const struct value *value, struct reading *ret_reading);
-bool reading_equal(const struct reading *a, const struct reading *b);
 
 #endif

@@ -61,13 +61,15 @@ mutant "the intent is cleared before the object is placed" libshm/index/index.c 
 mutant "an overflow bucket is linked before the object is in it" libshm/index/index.c \
 	's/(\t\tif \(mirrored != moving && !cas_acq_rel\(&overflow->slots\[0\], &mirrored, moving\)\)\n\t\t\tcontinue;\n)(.*?\t\tif \(cas_acq_rel\(last, &moving, link\)\) \{\n)/$2\t\t\tcas_acq_rel(&overflow->slots[0], &mirrored, moving);\n/s' "overflow bucket"
 mutant "a run begins before the end of its objects is marked" libshm/object/allocate.c \
-	's/(\tend_objects\(arena, run.next\);\n)(.*?\tstore_release\(&header->chunks, chunks\);\n)/$2$1/s' "used up"
+	's/(\tend_objects\(arena, ret_run->next\);\n)(.*?\tstore_release\(&header->chunks, chunks\);\n)/$2$1/s' "used up"
 mutant "a bucket is left before it is copied" libshm/index/split.c \
 	's/(\t\tfill_chain\(arena, split.low.*?)(\t\tcas_acq_rel\(&bucket->control, &control, control \| CONTROL_MOVED\);\n)/$2$1/s' "bucket"
 mutant "a segment is retired before its objects are unlinked" daemon/reclaim.c \
-	's/\t\tunlink_objects\(arena, segment\);\n(.*?SEGMENT_CONDEMNED, SEGMENT_RETIRED\);\n)/$1\tunlink_objects(reclaim->arena, segment);\n/s' "keeper: "
+	's/(\t\tif \(!empty\(reclaim, segment\)\) \{\n)/\t\tsegment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);\n$1/' "keeper: "
 mutant "a segment is free before it is clean" libshm/arena/segment.c \
-	's/(void segment_recycle.*?)(\tfor \(uint32_t chunk.*?\n\t\}\n)(.*?)(\tfetch_add)/$1$3$2$4/s' "keeper: "
+	's/(static void recycle\(.*?)(\tfor \(uint32_t chunk.*?\n\t\}\n)(.*?segment_pack\(word\)\);\n)/$1$3$2/s' "keeper: "
+mutant "an object is moved before it is copied" libshm/cache/move.c \
+	's/\tobject_complete\(arena, offset, &plan\);\n\treturn (index_replace.*?);\n/\tbool moved = $1;\n\tobject_complete(arena, offset, &plan);\n\treturn moved;\n/s' "keeper: "
 mutant "retired segments are forgotten" daemon/reclaim.c \
 	's/\t\t\tfailpoint\("adopt.retired"\);\n\t\t\tretire_index\(reclaim, segment\);\n//' "keeper: "
 echo "$passed passed, $failed failed"

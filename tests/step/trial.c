@@ -8,7 +8,6 @@
 #include "tests/step/trial.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -51,6 +50,13 @@ static void come_by(struct cache_thread *thread, const struct key *key)
 	(void)cache_write(thread, &request, &result);
 }
 
+static void take(struct recovery *recovery, uint32_t subject, struct reading *ret_reading)
+{
+	const struct key *key = &recovery->scene->subjects[subject];
+
+	reading_take(&recovery->other.thread, key->text, key->size, ret_reading);
+}
+
 static bool look(struct recovery *recovery, uint32_t subject, enum look how, struct reading *ret_reading)
 {
 	static const char *const names[LOOKS] = { "read at once", "read after a writer came by",
@@ -59,7 +65,7 @@ static bool look(struct recovery *recovery, uint32_t subject, enum look how, str
 	const struct reading *allowed = trial->allowed[subject];
 	enum rank rank = trial->reached[subject][how];
 
-	reading_take(&recovery->other.thread, &recovery->scene->subjects[subject], ret_reading);
+	take(recovery, subject, ret_reading);
 	while (rank < RANK_AFTER && !reading_equal(ret_reading, &allowed[rank]))
 		rank++;
 	if (!reading_equal(ret_reading, &allowed[rank])) {
@@ -98,64 +104,6 @@ static const enum write_operation follow_ups[] = { WRITE_SET,    WRITE_INCR, WRI
 	                                           WRITE_APPEND, WRITE_INCR, WRITE_TOUCH };
 #define FOLLOW_UPS (sizeof follow_ups / sizeof *follow_ups)
 #define FOLLOW_UP_VALUE "17"
-#define FOLLOW_UP_DELTA 25
-
-static bool is_number(const struct reading *reading, int64_t *ret_number)
-{
-	char text[32], *end;
-
-	if (reading->size == 0 || reading->size >= sizeof text)
-		return false;
-	memcpy(text, reading->bytes, reading->size);
-	text[reading->size] = '\0';
-	errno = 0;
-	*ret_number = strtoll(text, &end, 10);
-	return *end == '\0' && errno == 0;
-}
-
-static void set_text(struct reading *reading, const char *text)
-{
-	reading->size = (uint32_t)strlen(text);
-	memcpy(reading->bytes, text, reading->size);
-}
-
-/* What an operation must come to, and what it makes of the reading. */
-static int foresee(enum write_operation operation, struct reading *reading)
-{
-	char text[32];
-	int64_t number;
-
-	if (!reading->present && operation != WRITE_SET && operation != WRITE_ADD)
-		return LARDER_MISS;
-	switch (operation) {
-	case WRITE_ADD:
-		if (reading->present)
-			return LARDER_EXISTS;
-		/* fall through */
-	case WRITE_SET:
-		*reading = (struct reading){ .present = true, .version = reading->version };
-		set_text(reading, FOLLOW_UP_VALUE);
-		return LARDER_OK;
-	case WRITE_APPEND:
-		memcpy(reading->bytes + reading->size, FOLLOW_UP_VALUE, strlen(FOLLOW_UP_VALUE));
-		reading->size += (uint32_t)strlen(FOLLOW_UP_VALUE);
-		return LARDER_OK;
-	case WRITE_INCR:
-		if (!is_number(reading, &number))
-			return LARDER_NOT_NUMBER;
-		if (__builtin_add_overflow(number, FOLLOW_UP_DELTA, &number))
-			return -EOVERFLOW;
-		snprintf(text, sizeof text, "%" PRId64, number);
-		set_text(reading, text);
-		return LARDER_OK;
-	case WRITE_TOUCH:
-		reading->expires = true;
-		return LARDER_OK;
-	default:
-		reading->present = false;
-		return LARDER_OK;
-	}
-}
 
 static bool follow_up(struct recovery *recovery, uint32_t subject, enum write_operation operation,
                       struct reading *expected)
@@ -167,11 +115,11 @@ static bool follow_up(struct recovery *recovery, uint32_t subject, enum write_op
 		                         .value = FOLLOW_UP_VALUE,
 		                         .value_size = strlen(FOLLOW_UP_VALUE),
 		                         .ttl_ms = operation == WRITE_TOUCH ? LIFE_MS : 0,
-		                         .delta = FOLLOW_UP_DELTA };
+		                         .delta = 25 };
 	struct write_result result = { 0 };
 	struct reading reading, before = *expected;
 	int code = cache_write(&recovery->other.thread, &request, &result);
-	int foreseen = foresee(operation, expected);
+	int foreseen = reading_foresee(&request, expected);
 
 	if (code == -EAGAIN && recovery->scene->tight) {
 		*expected = before;
@@ -180,7 +128,7 @@ static bool follow_up(struct recovery *recovery, uint32_t subject, enum write_op
 	if (code != foreseen)
 		return wrong(recovery->trial, "subject %u: operation %d by another client gives %d instead of %d",
 		             subject, (int)operation, code, foreseen);
-	reading_take(&recovery->other.thread, key, &reading);
+	take(recovery, subject, &reading);
 	if (!reading_equal(&reading, expected))
 		return wrong(recovery->trial, "subject %u: not what operation %d by another client left there", subject,
 		             (int)operation);
@@ -198,7 +146,7 @@ static bool follow_up_all(struct recovery *recovery, uint64_t first)
 	uint32_t subject = (uint32_t)(first % recovery->scene->subject_count);
 	struct reading expected;
 
-	reading_take(&recovery->other.thread, &recovery->scene->subjects[subject], &expected);
+	take(recovery, subject, &expected);
 	for (uint64_t i = 0; i < FOLLOW_UPS; i++)
 		if (!follow_up(recovery, subject, follow_ups[(first + i) % FOLLOW_UPS], &expected))
 			return false;
@@ -213,6 +161,17 @@ static void keep_house(struct recovery *recovery)
 	for (int i = 0; i < RUNS_MAX; i++)
 		if (reclaim_run(recovery->reclaim) > 1)
 			return;
+}
+
+static bool is_done(const struct arena *arena)
+{
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		enum segment_state state = segment_load(arena, segment).state;
+
+		if (state == SEGMENT_OPEN || state == SEGMENT_CONDEMNED || state == SEGMENT_RETIRED)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -308,7 +267,8 @@ static bool drain(struct recovery *recovery)
 
 	store_relaxed(&arena->header->free_low_mark, arena->segment_count);
 	reclaim_set_policy(recovery->reclaim, &policy_fifo); /* which keeps nothing, however much it is in use */
-	keep_house(recovery);
+	for (int i = 0; i < RUNS_MAX && !is_done(arena); i++)
+		reclaim_run(recovery->reclaim);
 	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
 		enum segment_state state = segment_load(arena, segment).state;
 
@@ -391,7 +351,7 @@ bool trial_recover(struct trial *trial)
 
 /* ---- beginning and end ------------------------------------------------------------------------------------------------- */
 
-void trial_open(struct trial *trial, struct scene *scene, bool keeper, const struct value after[SUBJECTS_MAX])
+void trial_open(struct trial *trial, struct scene *scene, bool keeper)
 {
 	struct recovery recovery;
 
@@ -401,10 +361,10 @@ void trial_open(struct trial *trial, struct scene *scene, bool keeper, const str
 	image_create(&scene->stage, &trial->image);
 	begin(trial, &recovery);
 	for (uint32_t i = 0; i < scene->subject_count; i++) {
-		reading_take(&recovery.other.thread, &scene->subjects[i], &trial->allowed[i][RANK_FOUND]);
+		take(&recovery, i, &trial->allowed[i][RANK_FOUND]);
 		come_by(&recovery.other.thread, &scene->subjects[i]);
-		reading_take(&recovery.other.thread, &scene->subjects[i], &trial->allowed[i][RANK_COMPLETED]);
-		reading_of(&after[i], &trial->allowed[i][RANK_AFTER]);
+		take(&recovery, i, &trial->allowed[i][RANK_COMPLETED]);
+		trial->allowed[i][RANK_AFTER] = trial->allowed[i][RANK_COMPLETED];
 	}
 }
 
@@ -420,7 +380,7 @@ bool trial_complete(struct trial *trial)
 
 	begin(trial, &recovery);
 	for (uint32_t i = 0; i < trial->scene->subject_count; i++) {
-		reading_take(&recovery.other.thread, &trial->scene->subjects[i], &reading);
+		take(&recovery, i, &reading);
 		if (!reading_equal(&reading, &trial->allowed[i][RANK_AFTER]))
 			return wrong(trial, "subject %u: not as it shall be after the operation", i);
 	}

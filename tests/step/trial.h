@@ -24,8 +24,8 @@ struct trial {
 	char fault[256]; /* what was wrong first */
 };
 
-/* The scene is as it is before the operation; after says what the operation will make of each subject. */
-void trial_open(struct trial *trial, struct scene *scene, bool keeper, const struct value after[SUBJECTS_MAX]);
+/* The scene is as it is before the operation. What this will make of the subjects, if anything, the caller then tells in allowed. */
+void trial_open(struct trial *trial, struct scene *scene, bool keeper);
 void trial_close(struct trial *trial);
 
 /* Recovers from the last state of the stage, in all ways. False: something is wrong, which fault tells. */
