@@ -94,6 +94,7 @@ FAILPOINT_SOURCES := $(if $(FAILPOINTS),$(wildcard tests/failpoint/*.c))
 TORTURE_SOURCES := $(wildcard tests/torture/*.c)
 STEP_SOURCES := $(wildcard tests/step/*.c)
 UNIT_SOURCES := $(filter-out $(if $(FAILPOINTS),,%/check_failpoint.c),$(wildcard tests/unit/*/check_*.c))
+WEAK_SOURCES := $(wildcard tests/weak/*.c)
 SYSTEM_SOURCES := $(wildcard tests/system/check_*.c)
 
 comma := ,
@@ -121,6 +122,7 @@ LINEAR := $(BUILD)/bin/larder-linear
 FAILPOINT := $(BUILD)/bin/larder-failpoint
 TORTURE := $(BUILD)/bin/larder-torture
 STEP := $(BUILD)/bin/larder-step
+WEAK := $(BUILD)/bin/larder-weak
 
 # A program exists as soon as it has a source.
 PROGRAMS := $(if $(DAEMON_SOURCES),$(LARDERD)) $(if $(TOOL_SOURCES),$(LARDER)) $(if $(DEMO_SOURCES),$(DEMO)) \
@@ -245,6 +247,22 @@ $(OTHER_LAYOUT): $(OTHER_OBJECTS) $(BUILD)/obj/daemon.a $(STATIC_LIB)
 
 $(BUILD)/tests/system/check_upgrade $(BUILD)/tests/system/check_arena_file: | $(OTHER_LAYOUT)
 
+# The library, the keeper's reclaiming and the scenarios with gcc's calls to ThreadSanitizer, answered by tests/weak/runtime.c.
+# The attribute that keeps the tool from base/atomics.h's 16-byte compare-and-swap is made into nothing.
+WEAK_FLAGS := -O1 -fno-builtin -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -Wno-tsan '-Dno_sanitize(tool)=unused'
+WEAK_WATCHED := $(patsubst %.c,$(BUILD)/obj-weak/%.o,$(filter-out libshm/client/% libshm/base/failpoint.c,$(LIB_SOURCES)) \
+                $(addprefix daemon/,reclaim.c growth.c evacuate.c policy.c survey.c stall.c) $(wildcard tests/weak/scenarios_*.c))
+WEAK_OBJECTS := $(call objects,$(filter-out tests/weak/scenarios_%.c,$(WEAK_SOURCES)))
+weak_wraps := memcpy memcmp memset clock_gettime platform_barrier platform_futex_wait platform_futex_wake
+ALL_OBJECTS += $(WEAK_WATCHED) $(WEAK_OBJECTS)
+
+$(BUILD)/obj-weak/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(COMPILE_FLAGS) $(WEAK_FLAGS) -MMD -MP -c -o $@ $<
+
+$(WEAK): $(WEAK_WATCHED) $(WEAK_OBJECTS)
+	$(call LINK_PROGRAM,$(addprefix -Wl$(comma)--wrap=,$(weak_wraps)))
+
 fuzz_parts := $(BUILD)/obj/fuzz.a $(BUILD)/obj/daemon.a $(BUILD)/obj/tools.a $(STATIC_LIB)
 fuzz_libs = $(EVENT_LIBS) $(INIH_LIBS) $(addprefix -Wl$(comma)--wrap=,$(fuzz_wraps))
 # What a target puts something of its own in the place of.
@@ -299,7 +317,7 @@ test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDE
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
 run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture lint format model bench demo
+.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture weak mutate lint format model bench demo
 check: deps tests ## Install what is missing, build, and run every lint and test
 	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
@@ -313,6 +331,10 @@ torture: $(TORTURE) $(LARDERD) ## Kill and stop clients and keeper at random for
 	@$(test_environment) $(TORTURE) --duration $(or $(DURATION),60) --seed $(or $(SEED),1) $(TORTURE_OPTIONS)
 rcutorture: $(TORTURE) ## Torture grace periods, whole and with parts left out (DURATION=20 SEED=1)
 	@$(test_environment) tests/torture/test_grace.sh $(or $(DURATION),20) $(or $(SEED),1)
+weak: $(WEAK) ## Search the executions that weakly ordered processors allow, on the code itself
+	@JOBS=$(or $(JOBS),$(shell nproc)) $(WEAK)
+mutate: $(WEAK) ## Make one thing wrong after another and see it noticed (PATTERN= PART=1/3)
+	@tests/mutate/run.sh $(PATTERN)
 # The rules for the fuzzers hold in their own flavour only.
 .PHONY: fuzz fuzz-seeds
 ifeq ($(SAN),fuzz)
@@ -339,7 +361,7 @@ failpoint-cases: $(FAILPOINT) $(LARDERD) $(BUILD)/tests/unit/base/check_failpoin
 	@$(FAILPOINT) $(FAILPOINT_OPTIONS)
 # The two headers that people read most are laid out by hand.
 format: ## Put the sources into the house's form (clang-format)
-	find libshm daemon tools bench tests -name '*.[ch]' ! -name larder.h ! -name layout.h -exec clang-format -i {} +
+	find libshm daemon tools bench tests -name '*.[ch]' ! -name larder.h ! -name layout.h ! -path 'tests/model/*' -exec clang-format -i {} +
 model: ## Check the models of the protocols (spin)
 	@tests/model/run.sh
 bench: $(BENCH) ## Measure

@@ -13,11 +13,14 @@ void growth_init(struct growth *growth)
 	*growth = (struct growth){ .segment = GROWTH_NONE };
 }
 
-/* Whether the directory names the segment. One that a split left unfinished is named for a part of its hashes at least. */
+/*
+ * Whether the directory names the segment. One that a split left unfinished is named for a part of its hashes at least. Only keepers
+ * write to the directory and to the children, and an earlier one's end comes before the next one's beginning: so no order is needed.
+ */
 static bool in_directory(const struct arena *arena, uint32_t segment)
 {
 	for (uint32_t i = 0; i < 1u << arena->directory_bits; i++)
-		if (load_acquire(&arena->directory[i]) == segment) /* A11 <- R11 */
+		if (load_relaxed(&arena->directory[i]) == segment)
 			return true;
 	return false;
 }
@@ -27,7 +30,7 @@ bool growth_reachable(const struct arena *arena, uint32_t segment)
 	if (in_directory(arena, segment))
 		return true;
 	for (uint32_t parent = 0; parent < arena->segment_count; parent++) {
-		uint64_t children = load_acquire(&arena->table[parent].children); /* A12 <- R12 */
+		uint64_t children = load_relaxed(&arena->table[parent].children);
 
 		if (children && segment_load(arena, parent).state == SEGMENT_INDEX &&
 		    ((uint32_t)children == segment || (uint32_t)(children >> 32) == segment))

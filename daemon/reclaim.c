@@ -453,8 +453,8 @@ static void retire_index(struct reclaim *reclaim, uint32_t segment)
 
 static void tell_writers(const struct arena *arena)
 {
-	/* R21 -> A21: a writer that saw the number before it looked for room does not sleep through this. */
 	failpoint("reclaim.telling");
+	/* R21 -> A21: a writer that saw the number before it looked for room does not sleep through this. */
 	fetch_add_acq_rel(&arena->header->free_sequence, 1);
 	failpoint("reclaim.waking");
 	platform_futex_wake(&arena->header->free_sequence);

@@ -45,7 +45,7 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 	for (uint32_t i = 0; i < arena->segment_count; i++) {
 		uint32_t segment = (uint32_t)(((uint64_t)hint + i) % arena->segment_count);
 		struct segment_entry *entry = &arena->table[segment];
-		uint64_t packed = load_acquire(&entry->state); /* A9 <- R9 */
+		uint64_t packed = load_relaxed(&entry->state);
 		struct segment_word word = segment_unpack(packed);
 
 		if (word.state != SEGMENT_FREE)
@@ -54,7 +54,7 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 		word.pool = slab / TTL_CLASSES;
 		word.ttl_class = slab % TTL_CLASSES;
 		word.next_chunk = chunks;
-		if (!cas_acq_rel(&entry->state, &packed, segment_pack(word)))
+		if (!cas_acq_rel(&entry->state, &packed, segment_pack(word))) /* A9 <- R9 */
 			continue;
 		failpoint("segment.taken");
 		store_relaxed(&entry->opened_ms, now_ms);
@@ -73,7 +73,7 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
                       uint32_t *ret_generation, uint32_t *ret_chunk)
 {
 	atomic_u64 *state = &arena->table[segment].state;
-	uint64_t packed = load_acquire(state); /* A9 <- R9 */
+	uint64_t packed = load_relaxed(state);
 
 	for (;;) {
 		struct segment_word word = segment_unpack(packed);
@@ -84,7 +84,7 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
 		*ret_chunk = word.next_chunk;
 		*ret_generation = word.generation;
 		word.next_chunk += chunks;
-		if (!cas_acq_rel(state, &packed, segment_pack(word)))
+		if (!cas_acq_rel(state, &packed, segment_pack(word))) /* A9 <- R9 */
 			continue;
 		failpoint("segment.chunks_taken");
 		return true;
@@ -131,7 +131,7 @@ void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t 
 bool segment_change(const struct arena *arena, uint32_t segment, enum segment_state from, enum segment_state to)
 {
 	atomic_u64 *state = &arena->table[segment].state;
-	uint64_t packed = load_acquire(state); /* A8 <- R8 */
+	uint64_t packed = load_relaxed(state);
 
 	for (;;) {
 		struct segment_word word = segment_unpack(packed);

@@ -183,7 +183,11 @@ static void complete(const struct arena *arena, uint32_t segment, uint32_t home,
 	atomic_u64 *slot = slot_at(arena, segment, home, control_target(control));
 	uint64_t seen = slot ? load_acquire(slot) : 0; /* A1 <- R1 */
 
-	/* Only while the intent stands does what was read of slot and object belong to it. */
+	/*
+	 * Only while the intent stands does what was read of slot and object belong to it. Besides, the compare-and-swap proves that it
+	 * stood until then: who clears an intent has changed the slot before. So it does not matter that nothing keeps the bytes of
+	 * the key from being read after this look at the control word; they are read before the compare-and-swap.
+	 */
 	if (load_acquire(&bucket->control) != control) /* A2 <- R2 */
 		return;
 	if (slot && word && slot_is_empty(seen) && empty_sequence(seen) != control_sequence(control))

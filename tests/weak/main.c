@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * larder-weak [scenario...]: searches scenarios, one process each, JOBS at a time (default: 2). The last line is
+ * "N passed, N failed". With WEAK_FIRST in the environment the first failure ends all, and
+ * all scenarios are searched with one deviation before any is with more. With WEAK_TRACE in the environment the execution that failed is told access by access.
+ */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/weak/explore.h"
+
+static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_cache, weak_scenarios_index,
+	                                                      weak_scenarios_reclaim };
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	timespec_get(&now, TIME_UTC);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int run(const struct weak_scenario *scenario, unsigned deviations)
+{
+	double began = seconds();
+	uint64_t executions = explore_scenario(scenario, deviations);
+
+	if (executions && deviations < scenario->deviations)
+		return EXIT_SUCCESS;
+	printf("%-6s %-32s %10llu executions %6.1f s\n", executions ? "ok" : "FAILED", scenario->name,
+	       (unsigned long long)executions, seconds() - began);
+	fflush(stdout);
+	return executions ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static bool wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strncmp(name, argv[i], strlen(argv[i])) == 0)
+			return true;
+	return argc < 2;
+}
+
+static unsigned passed, failed;
+
+static void collect(void)
+{
+	int status;
+
+	if (wait(&status) < 0)
+		return;
+	if (status == 0)
+		passed++;
+	else
+		failed++;
+	if (failed && getenv("WEAK_FIRST"))
+		exit(EXIT_FAILURE); /* which ends the others */
+}
+
+/* Begins what is wanted, each with no more deviations than that. */
+static void search(int argc, char **argv, unsigned deviations_max)
+{
+	const char *jobs = getenv("JOBS");
+	unsigned running = 0, limit = jobs ? (unsigned)atoi(jobs) : 2;
+
+	for (size_t list = 0; list < sizeof scenario_lists / sizeof scenario_lists[0]; list++)
+		for (const struct weak_scenario *scenario = scenario_lists[list]; scenario->name; scenario++) {
+			unsigned deviations = scenario->deviations;
+
+			if (!wanted(scenario->name, argc, argv))
+				continue;
+			if (running >= limit) {
+				collect();
+				running--;
+			}
+			fflush(stdout);
+			if (fork() == 0) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				_exit(run(scenario, deviations < deviations_max ? deviations : deviations_max));
+			}
+			running++;
+		}
+	while (running--)
+		collect();
+}
+
+int main(int argc, char **argv)
+{
+	if (getenv("WEAK_FIRST"))
+		search(argc, argv, 1);
+	passed = 0;
+	search(argc, argv, UINT_MAX);
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed || !passed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

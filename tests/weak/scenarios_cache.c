@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* Counters, thread lines, and waiting for room. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/reclaim.h"
+#include "tests/weak/stage.h"
+
+/* ---- counters ---------------------------------------------------------------------------------------------------------- */
+
+#define FIRST 5
+
+static void counter(void)
+{
+	struct write_result result;
+
+	stage_open(STAGE_FENCED, 3);
+	for (int64_t delta = 0; delta <= FIRST; delta += FIRST)
+		expect(stage_write(0, WRITE_INCR, stage_key(0), NULL, 0, 0, delta, &result) == LARDER_OK);
+	stage_share();
+}
+
+static int64_t number(unsigned thread, uint64_t *ret_version)
+{
+	struct larder_item item;
+	char value[64];
+
+	weak_expect(stage_look(thread, stage_key(0), value, &item) == LARDER_OK);
+	value[item.value_size] = 0;
+	*ret_version = item.version;
+	return atoll(value);
+}
+
+static void incr(unsigned thread)
+{
+	struct write_result result;
+
+	weak_expect(stage_write(thread, WRITE_INCR, stage_key(0), NULL, 0, 0, 1, &result) == LARDER_OK);
+}
+
+static void incr_1(void)
+{
+	incr(1);
+}
+
+static void incr_2(void)
+{
+	incr(2);
+}
+
+/* Ten times what it was, if it still is that. */
+static void multiply(void)
+{
+	struct write_result result;
+	uint64_t version;
+	char text[32];
+	int size = snprintf(text, sizeof text, "%lld0", (long long)number(0, &version)), code;
+
+	code = stage_write(0, WRITE_CAS, stage_key(0), text, (size_t)size, version, 0, &result);
+	weak_expect(code == LARDER_OK || code == LARDER_CHANGED);
+}
+
+static void append(void)
+{
+	struct write_result result;
+
+	weak_expect(stage_write(0, WRITE_APPEND, stage_key(0), "0", 1, 0, 0, &result) == LARDER_OK);
+}
+
+static void check_sum(void)
+{
+	uint64_t version;
+
+	weak_expect(number(0, &version) == FIRST + 2);
+}
+
+static void check_product(void)
+{
+	uint64_t version;
+	int64_t last = number(0, &version);
+
+	weak_expect(last == (FIRST + 1) * 10 || last == FIRST * 10 + 1 || last == FIRST + 1);
+}
+
+static void read_twice(void)
+{
+	uint64_t version, version_before;
+	int64_t before = number(0, &version_before);
+
+	weak_expect(number(0, &version) >= before);
+	weak_expect(version >= version_before);
+}
+
+/* ---- thread lines -------------------------------------------------------------------------------------------------------- */
+
+static struct cache_thread comers[WEAK_THREADS];
+
+static void two_comers(void)
+{
+	stage_open(STAGE_FENCED, 0);
+	stage_set_by(&stage_world.self.thread, stage_key(0), 'a');
+	stage_share();
+	weak_share(stage_world.self.cache.lines_in_use, sizeof stage_world.self.cache.lines_in_use, NULL);
+	weak_share(stage_world.self.cache.allocators, 4 * sizeof(struct allocator), NULL);
+}
+
+/* Who takes a line over goes on where the one before stopped. */
+static void come_and_go(unsigned thread)
+{
+	weak_expect(cache_thread_start(&stage_world.self.cache, &comers[thread]) == 0);
+	stage_set_by(&comers[thread], stage_key(1 + thread), 'b');
+	cache_thread_stop(&comers[thread]);
+}
+
+static void come_and_go_0(void)
+{
+	come_and_go(0);
+}
+
+static void come_and_go_1(void)
+{
+	come_and_go(1);
+}
+
+static void check_sets(void)
+{
+	struct control_page *page = stage_world.self.cache.control.page;
+
+	weak_expect(load_relaxed(&page->threads[1].sets) + load_relaxed(&page->threads[2].sets) == 2);
+}
+
+/* ---- waiting for room ------------------------------------------------------------------------------------------------------ */
+
+#define LARGE 60000 /* one of these fills a segment */
+
+static char large[LARGE];
+
+static void full_arena(void)
+{
+	struct write_result result;
+	int code = LARDER_OK;
+
+	stage_open(STAGE_FENCED, 2);
+	for (unsigned i = 0; code == LARDER_OK; i++)
+		code = stage_write(0, WRITE_SET, stage_key(i), large, LARGE, 0, 0, &result);
+	expect(code == -EAGAIN);
+	stage_world.self.cache.timeout_ms = 1000;
+	stage_share();
+}
+
+static void set_large(void)
+{
+	struct write_result result;
+
+	weak_expect(stage_write(0, WRITE_SET, stage_key(0), large, LARGE, 0, 0, &result) == LARDER_OK);
+}
+
+static void make_room(void)
+{
+	struct reclaim *reclaim = reclaim_create(&stage_threads[1], 1000000000u);
+
+	weak_expect(reclaim != NULL);
+	weak_expect(reclaim_add_client(reclaim, &stage_world.self.cache.control) == 0);
+	for (int round = 0; round < 6; round++) {
+		reclaim_run(reclaim);
+		weak_pause();
+	}
+	reclaim_destroy(reclaim);
+}
+
+const struct weak_scenario weak_scenarios_cache[] = {
+	{ "counter-sum", 2, counter, { read_twice, incr_1, incr_2 }, check_sum },
+	{ "counter-cas", 2, counter, { multiply, incr_1 }, check_product },
+	{ "counter-append", 2, counter, { append, incr_1 }, check_product },
+	{ "lines", 2, two_comers, { come_and_go_0, come_and_go_1 }, check_sets },
+	{ "wait-for-room", 2, full_arena, { set_large, make_room }, NULL },
+	{ 0 },
+};
