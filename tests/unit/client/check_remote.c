@@ -244,6 +244,7 @@ END_TEST
 static void play_hang_up(struct script *script, int connection)
 {
 	receive_request(connection, &script->arrived);
+	arrived_free(&script->arrived);
 	shutdown(connection, SHUT_RDWR);
 }
 
@@ -255,12 +256,10 @@ START_TEST(test_hang_up)
 	char byte;
 
 	ck_assert_int_eq(larder_set(cache, "key", 3, "value", 5, NULL, NULL), -EIO);
-	arrived_free(&script.arrived);
 	ck_assert_int_eq(larder_set(cache, "key", 3, "value", 5, NULL, NULL), -EIO); /* of another conversation */
 	ck_assert_int_eq(larder_get(cache, "key", 3, &byte, 1, NULL), LARDER_MISS);
 	larder_close(cache);
 	fake_arena_stop(server);
-	arrived_free(&script.arrived);
 }
 END_TEST
 
