@@ -85,9 +85,8 @@ static bool begin(struct growth *growth, const struct arena *arena, uint32_t seg
 
 	if (load_relaxed(&entry->children) == 0) {
 		full = loaded(arena, segment);
-		/* Either the directory is as fine as it can be, or building anew would only add to what cannot be freed now. */
-		if (full ? load_relaxed(&entry->depth) >= arena->directory_bits : growth->rebuilds_wait) {
-			leave_crowded(arena, segment);
+		if (full && load_relaxed(&entry->depth) >= arena->directory_bits) {
+			leave_crowded(arena, segment); /* the directory is as fine as it can be */
 			return false;
 		}
 		begun = full ? split_begin(arena, segment) : split_begin_rebuild(arena, segment);

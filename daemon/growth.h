@@ -11,7 +11,6 @@ struct growth {
 	uint32_t segment;         /* being split, or GROWTH_NONE */
 	uint32_t next_home;       /* its first bucket not yet known to have moved */
 	uint32_t segments_wanted; /* free ones that a split waits for */
-	bool rebuilds_wait;       /* until what earlier ones replaced is free; set by the caller */
 };
 
 void growth_init(struct growth *growth);

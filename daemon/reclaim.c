@@ -35,8 +35,6 @@
 #define IDLE_MS 250u        /* longest time between two looks at the arena */
 #define WAITING_MS 1u       /* while a stage waits */
 #define HELD_MS 20u         /* how long a held segment is expected back any moment */
-#define HELD_INDEX_MIN 2u   /* replaced index segments that stopped threads may hold back, at least */
-#define HELD_INDEX_SHARE 16 /* and one part in so many of all segments */
 #define CONDEMN_BATCH 16u   /* segments taken into work at once */
 #define EVACUATE_BATCH 4u   /* segments emptied in one run, a few milliseconds each */
 #define WASTE_SHARE 2       /* compacted at leisure: what is dead for one part in so many */
@@ -460,19 +458,6 @@ static void tell_writers(const struct arena *arena)
 	platform_futex_wake(&arena->header->free_sequence);
 }
 
-/*
- * Whether stopped threads hold back so many replaced segments of the index that no more may be replaced for order's sake: a client
- * that stays stopped would gather them. Some may be, for where nothing is built anew, chains are full sooner and keys are displaced.
- */
-static bool index_is_held(const struct reclaim *reclaim)
-{
-	uint32_t held = 0;
-
-	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++)
-		held += reclaim->work[segment].stage == STAGE_PINNED && reclaim->work[segment].reason == REASON_SPLIT;
-	return held >= HELD_INDEX_MIN && held >= reclaim->arena->segment_count / HELD_INDEX_SHARE;
-}
-
 uint32_t reclaim_run(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
@@ -485,7 +470,6 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	survey_take(arena, &survey);
 	store_relaxed(&arena->header->free_segments,
 	              survey.free); /* it is only a hint to writers, and may have drifted */
-	reclaim->growth.rebuilds_wait = index_is_held(reclaim);
 	growing = growth_run(&reclaim->growth, arena, &retired);
 	if (retired != GROWTH_NONE) {
 		retire_index(reclaim, retired);
