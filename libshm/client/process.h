@@ -15,8 +15,8 @@
 /* One thread's use of one handle. */
 struct thread_state {
 	struct cache_thread thread;
-	uint64_t token;    /* the attachment for which it was started */
-	const void *owner; /* an address that only this thread has; NULL: not in use */
+	uint64_t token;              /* the attachment for which it was started */
+	_Atomic(const void *) owner; /* an address that only this thread has; NULL: not in use */
 };
 
 struct larder;

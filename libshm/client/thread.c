@@ -18,12 +18,15 @@ static struct thread_entry use(struct thread_state *state)
 	return (struct thread_entry){ .thread = &state->thread, .result = 0 };
 }
 
-/* After a fork the state reads zero, as the token does. */
+/*
+ * In a forked child the thread still finds the state it had in the parent. That reads zero, as the token does, until another thread
+ * of the child takes it for its own: so first it must be this thread's. Only the thread itself writes its own address there.
+ */
 static bool is_current(const struct larder *cache, const struct thread_state *state)
 {
 	uint64_t token = load_relaxed(&cache->process->token);
 
-	return state && token != 0 && state->token == token;
+	return state && load_relaxed(&state->owner) == &thread_recent && token != 0 && state->token == token;
 }
 
 /* Gives back what the thread holds in the attachment of the state. Call it with the lock held. */
@@ -31,12 +34,12 @@ static void give_back(struct larder *cache, struct thread_state *state)
 {
 	struct attachment *attachment;
 
-	if (state->owner != &thread_recent)
+	if (load_relaxed(&state->owner) != &thread_recent)
 		return;
 	attachment = attachment_of(&state->thread);
 	cache_thread_stop(&state->thread);
 	state->token = 0;
-	state->owner = NULL;
+	store_relaxed(&state->owner, NULL);
 	attachment->threads--;
 	handle_tidy(cache, attachment);
 }
@@ -51,14 +54,14 @@ static int claim(struct larder *cache, struct thread_state **ret_state)
 		struct thread_state *state = &process->threads[i];
 		int result;
 
-		if (state->owner)
+		if (load_relaxed(&state->owner))
 			continue;
 		result = cache_thread_start(&attachment->cache, &state->thread);
 		if (result != 0)
 			return result;
 		attachment->threads++;
 		state->token = load_relaxed(&attachment->token);
-		state->owner = &thread_recent;
+		store_relaxed(&state->owner, &thread_recent);
 		*ret_state = state;
 		return 0;
 	}

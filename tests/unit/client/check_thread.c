@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads that come, go, and use several handles. */
 #include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "client/handle.h"
 #include "client/thread.h"
@@ -207,7 +209,7 @@ START_TEST(test_late_destructor)
 
 	put(cache, "value");
 	thread_end(&elsewhere);
-	ck_assert_ptr_eq(elsewhere.owner, &thread_recent);
+	ck_assert_ptr_eq(load_relaxed(&elsewhere.owner), &thread_recent);
 	ck_assert_uint_eq(lines_in_use(cache), 1);
 	thread_end(&cache->process->threads[1]);
 	ck_assert_uint_eq(lines_in_use(cache), 1);
@@ -248,6 +250,45 @@ START_TEST(test_call_from_a_destructor)
 }
 END_TEST
 
+static void *use_first(void *context)
+{
+	struct stage *stage = context;
+
+	expect_value(stage->cache, "value"); /* in the state that the other thread had in the parent */
+	pthread_barrier_wait(&stage->barrier);
+	pthread_barrier_wait(&stage->barrier); /* the other thread has used it, too */
+	return NULL;
+}
+
+/* In a forked child another thread may be the first to call; the one that called fork then takes a line of its own. */
+START_TEST(test_child_whose_other_thread_is_first)
+{
+	struct stage stage = { .server = fake_arena_start(LARDER_SHARED_WRITE, NULL, NULL) };
+	pthread_t thread;
+	pid_t child;
+	int status;
+
+	stage.cache = fake_arena_open(stage.server);
+	put(stage.cache, "value");
+	child = fork();
+	if (child == 0) {
+		pthread_barrier_init(&stage.barrier, NULL, 2);
+		expect_equal(pthread_create(&thread, NULL, use_first, &stage), 0);
+		pthread_barrier_wait(&stage.barrier);
+		expect_value(stage.cache, "value");
+		expect_equal(lines_in_use(stage.cache), 2);
+		pthread_barrier_wait(&stage.barrier);
+		pthread_join(thread, NULL);
+		expect_equal(lines_in_use(stage.cache), 1);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	larder_close(stage.cache);
+	fake_arena_stop(stage.server);
+}
+END_TEST
+
 static void *release(void *context)
 {
 	struct larder_mview_entry *entry = context;
@@ -285,6 +326,7 @@ int main(void)
 	tcase_add_test(tests, test_thread_ends_during_close);
 	tcase_add_test(tests, test_late_destructor);
 	tcase_add_test(tests, test_call_from_a_destructor);
+	tcase_add_test(tests, test_child_whose_other_thread_is_first);
 	tcase_add_test(tests, test_any_thread_releases);
 	return suite_run("thread", tests);
 }
