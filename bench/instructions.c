@@ -19,41 +19,45 @@
 
 typedef int run_function(void *context, size_t first, size_t count, uint64_t *ret_sum);
 
-static const struct {
+static const struct operation {
 	const char *name;
 	run_function *run;
+	uint64_t ttl_ms;
 } operations[] = {
-	{ "get", driver_larder_get },
-	{ "view", driver_larder_view },
-	{ "set", driver_larder_set },
-	{ "mget32", driver_larder_mget }, /* the count is that of keys */
+	{ "get", driver_larder_get, 0 },
+	{ "view", driver_larder_view, 0 },
+	{ "set", driver_larder_set, 0 },
+	{ "mget32", driver_larder_mget, 0 }, /* the count is that of keys */
+	{ "get-ttl", driver_larder_get, 3600000 },
+	{ "view-ttl", driver_larder_view, 3600000 },
+	{ "mget32-ttl", driver_larder_mget, 3600000 },
 };
 
-static run_function *find_operation(const char *name)
+static const struct operation *find_operation(const char *name)
 {
 	for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
 		if (strcmp(name, operations[i].name) == 0)
-			return operations[i].run;
+			return &operations[i];
 	return NULL;
 }
 
-static int run(larder *cache, run_function *operation, const struct stream *all, const struct stream *stream)
+static int run(larder *cache, const struct operation *operation, const struct stream *all, const struct stream *stream)
 {
-	struct driver_larder driver = { .cache = cache, .stream = all };
+	struct driver_larder driver = { .cache = cache, .stream = all, .ttl_ms = operation->ttl_ms };
 	uint64_t sum;
 	int result = driver_larder_set(&driver, 0, all->count, &sum);
 
 	driver.stream = stream;
 	if (result == 0)
-		result = operation(&driver, 0, stream->count, &sum);
-	if (result == 0 && sum != (operation == driver_larder_set ? stream->count : stream->sum))
+		result = operation->run(&driver, 0, stream->count, &sum);
+	if (result == 0 && sum != (operation->run == driver_larder_set ? stream->count : stream->sum))
 		return complain(-EIO, "wrong data");
 	return result == 0 ? 0 : complain(-EIO, "unexpected result: %s", larder_strerror(result));
 }
 
 int bench_instructions(const struct bench_options *options)
 {
-	run_function *operation = find_operation(options->operation);
+	const struct operation *operation = find_operation(options->operation);
 	const size_t count = (options->count + MGET_KEYS - 1) / MGET_KEYS * MGET_KEYS;
 	const struct machine_cpus anywhere = { .shared = true };
 	struct attachment attachment;

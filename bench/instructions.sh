@@ -67,19 +67,22 @@ row() {
 		-v before="$(awk -v name="$operation" '$1 == name { print $2 }' "$table")" '
 		BEGIN {
 			now = sum / count
-			if (check == "false") { printf "%-8s %8.1f\n", name, now; exit }
+			if (check == "false") { printf "%-10s %8.1f\n", name, now; exit }
 			growth = before > 0 ? (now / before - 1) * 100 : 100
-			printf "%-8s %8.1f %8.1f %+7.1f %%%s\n", name, now, before, growth, (growth > max ? "  TOO MUCH" : "")
+			printf "%-10s %8.1f %8.1f %+7.1f %%%s\n", name, now, before, growth, (growth > max ? "  TOO MUCH" : "")
 			exit (growth > max)
 		}'
 }
 
 status=0
-if $check; then printf '%-8s %8s %8s %9s\n' operation instr. before growth; else printf '%-8s %8s\n' operation instr.; fi
+if $check; then printf '%-10s %8s %8s %9s\n' operation instr. before growth; else printf '%-10s %8s\n' operation instr.; fi
 row get larder_get || status=1
 row view larder_view larder_release || status=1
 row set larder_set || status=1
 row mget32 larder_mget || status=1
+row get-ttl larder_get || status=1
+row view-ttl larder_view larder_release || status=1
+row mget32-ttl larder_mget || status=1
 if [ $status -ne 0 ] && $check; then
 	echo "If the growth is worth it, say why in the commit and bring $table up to date."
 fi

@@ -36,7 +36,7 @@ static const struct subcommand {
 	  "  worst_vs_s3fifo_ref       larder's miss ratio / that of simulated S3-FIFO, where it is highest\n"
 	  "  worst_vs_lru              the same for LRU\n" },
 	{ "instructions", bench_instructions, true, "run one operation over and over, for callgrind",
-	  "OPERATION is get, view, set or mget32. Prints nothing: bench/instructions.sh runs this under callgrind\n"
+	  "OPERATION is get, view, set, mget32, get-ttl, view-ttl or mget32-ttl. Prints nothing: bench/instructions.sh runs this under callgrind\n"
 	  "and makes the table.\n" },
 };
 

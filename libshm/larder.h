@@ -88,7 +88,7 @@ typedef struct larder larder; /* one process's handle on one arena */
 struct larder_item {
 	uint64_t version;    /* grows with every change of the key; the token for cas */
 	uint64_t value_size; /* bytes */
-	uint64_t ttl_ms;     /* remaining life in milliseconds; 0: it does not expire */
+	uint64_t ttl_ms;     /* remaining life in milliseconds (of a view: up to 20 less); 0: it does not expire */
 	uint32_t flags;      /* the caller's own 32 bits, as given to set */
 	uint32_t reserved;
 };

@@ -86,4 +86,10 @@ static inline uint64_t arena_now_ms(const struct arena *arena)
 	return arena_now_ns(arena) / NS_PER_MS;
 }
 
+/* By the coarse clock. */
+static inline uint64_t arena_coarse_ms(const struct arena *arena)
+{
+	return (coarse_monotonic_ns() + arena->clock_offset_ns) / NS_PER_MS;
+}
+
 #endif

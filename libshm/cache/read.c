@@ -21,17 +21,15 @@ static inline void describe(const struct object_view *object, uint64_t ttl_ms, u
 	};
 }
 
-/* Copies a living object out, inside a section. */
-static inline int copy_out(const struct arena *arena, const struct object_view *object, void *buffer,
-                           size_t buffer_size, struct larder_item *ret_item)
+/* Copies a living object out, inside a section, with the life that is left to it. */
+static inline int copy_out(const struct object_view *object, uint64_t ttl_ms, void *buffer, size_t buffer_size,
+                           struct larder_item *ret_item)
 {
 	const void *value = object->value;
 	size_t size = object->value_size;
-	uint64_t ttl_ms, version = object->version;
+	uint64_t version = object->version;
 	char text[NUMBER_TEXT];
 
-	if (__builtin_expect(cache_expired(arena, object, &ttl_ms), 0))
-		return LARDER_MISS;
 	if (__builtin_expect(object->counter != NULL, 0)) {
 		size = number_format(counter_read(object->counter, &version), text);
 		value = text;
@@ -48,16 +46,19 @@ static inline int copy_out(const struct arena *arena, const struct object_view *
 /*
  * Lookups in an arena larger than the caches spend their time waiting for memory, and a processor that may look some hundred
  * instructions ahead waits for several at once if they are short. So what nearly all reads are has a way of its own: a short
- * key, where it is likeliest, of an object without flags (no expiry, no counter). All else goes the general way.
+ * key, where it is likeliest, of an object that is no counter. All else goes the general way.
  */
 struct plain {
 	const struct object *object;
 	const unsigned char *value;
 	uint64_t value_size;
+	uint64_t expires_ms;
+	uint32_t user_flags;
 };
 
-#define PLAIN_BYTES (sizeof(struct object) + HASH_SHORT_MAX)
+#define PLAIN_BYTES (sizeof(struct object) + sizeof(uint64_t) + sizeof(uint32_t) + HASH_SHORT_MAX)
 #define PLAIN_HEAD_MASK UINT64_C(0xffffff) /* flags and key size */
+#define PLAIN_FLAGS ((uint64_t)(OBJECT_EXPIRES | OBJECT_FLAGS) << OBJECT_FLAGS_SHIFT)
 _Static_assert(OBJECT_FLAGS_SHIFT == 16, "flags stand above the key size, and nothing between");
 
 /* Whether the object of a slot word is plain and has this key, which is short. */
@@ -66,24 +67,38 @@ static inline __attribute__((always_inline)) bool open_plain(const struct arena 
 {
 	const uint64_t offset = slot_offset(word);
 	const unsigned char *start = arena->base + offset;
-	uint64_t head, value_start;
+	uint64_t head, key_start = sizeof(struct object), value_start;
 
 	if (__builtin_expect(offset > arena->bytes - PLAIN_BYTES, 0))
 		return false;
 	ret_plain->object = (const struct object *)(const void *)start;
 	head = load_acquire(&ret_plain->object->head); /* A10 <- R10 */
-	if (__builtin_expect((head & PLAIN_HEAD_MASK) != key_size, 0) ||
-	    __builtin_expect(!bytes_equal(start + sizeof(struct object), key, key_size), 0))
+	ret_plain->expires_ms = 0;
+	ret_plain->user_flags = 0;
+	if (__builtin_expect((head & PLAIN_HEAD_MASK) != key_size, 0)) {
+		if (__builtin_expect((head & PLAIN_HEAD_MASK & ~PLAIN_FLAGS) != key_size, 0))
+			return false;
+		key_start = object_key_start((uint32_t)(head >> OBJECT_FLAGS_SHIFT & UINT8_MAX));
+		if (head >> OBJECT_FLAGS_SHIFT & OBJECT_EXPIRES)
+			memcpy(&ret_plain->expires_ms, start + sizeof(struct object), sizeof ret_plain->expires_ms);
+		if (head >> OBJECT_FLAGS_SHIFT & OBJECT_FLAGS)
+			memcpy(&ret_plain->user_flags, start + key_start - sizeof ret_plain->user_flags,
+			       sizeof ret_plain->user_flags);
+	}
+	if (__builtin_expect(!bytes_equal(start + key_start, key, key_size), 0))
 		return false;
 	ret_plain->value_size = head >> OBJECT_VALUE_SIZE_SHIFT;
-	value_start = align_up(sizeof(struct object) + key_size, object_value_alignment(ret_plain->value_size));
+	value_start = align_up(key_start + key_size, object_value_alignment(ret_plain->value_size));
 	ret_plain->value = start + value_start;
 	return __builtin_expect(value_start + ret_plain->value_size <= arena->bytes - offset, 1);
 }
 
-static inline void describe_plain(const struct plain *plain, struct larder_item *ret_item)
+static inline void describe_plain(const struct plain *plain, uint64_t ttl_ms, struct larder_item *ret_item)
 {
-	*ret_item = (struct larder_item){ .version = plain->object->version, .value_size = plain->value_size };
+	*ret_item = (struct larder_item){ .version = plain->object->version,
+		                          .value_size = plain->value_size,
+		                          .ttl_ms = ttl_ms,
+		                          .flags = plain->user_flags };
 }
 
 /*
@@ -100,19 +115,42 @@ static inline __attribute__((always_inline)) void fetch_object(const struct aren
 
 /* ---- get ----------------------------------------------------------------------------------------------------------- */
 
+/* As index_confirm, but hashes the key once more, and only where it is not as was guessed: that is cheaper than to keep the hash. */
+static inline __attribute__((always_inline)) bool confirm(const struct arena *arena, uint64_t *guess, const void *key,
+                                                          size_t key_size, struct object_view *ret_object)
+{
+	if (*guess == 0)
+		return false;
+	if (slot_is_object(*guess) && __builtin_expect(index_compare(arena, *guess, key, key_size, ret_object), 1))
+		return true;
+	*guess = SLOT_LINK;
+	return index_confirm(arena, guess, hash_key(arena->secret, key, key_size), key, key_size, ret_object);
+}
+
+/* For get, which gives exactly how much life is left, if that is wanted. */
+static inline __attribute__((always_inline)) bool expired(const struct arena *arena, uint64_t expires_ms,
+                                                          const struct larder_item *item, uint64_t *ret_ttl_ms)
+{
+	uint64_t now_ms = 0;
+
+	return item ? cache_expired(arena, expires_ms, &now_ms, ret_ttl_ms)
+	            : cache_expired_coarsely(arena, expires_ms, ret_ttl_ms);
+}
+
 /* Does whatever get there is, from inside a section in which index_guess said this. */
 static __attribute__((noinline)) int get_any(struct cache_thread *thread, const void *key, size_t key_size,
                                              void *buffer, size_t buffer_size, struct larder_item *ret_item,
                                              uint64_t guess)
 {
 	const struct arena *arena = &thread->cache->arena;
-	const uint64_t hash = hash_key(arena->secret, key, key_size); /* cache_get has no register to spare for it */
 	struct object_view object;
+	uint64_t ttl_ms;
 	int result;
 
 	for (;;) {
-		result = index_confirm(arena, &guess, hash, key, key_size, &object)
-		                 ? copy_out(arena, &object, buffer, buffer_size, ret_item)
+		result = confirm(arena, &guess, key, key_size, &object) &&
+		                         !expired(arena, object.expires_ms, ret_item, &ttl_ms)
+		                 ? copy_out(&object, ttl_ms, buffer, buffer_size, ret_item)
 		                 : LARDER_MISS;
 		if (epoch_exit(&thread->reader))
 			break;
@@ -152,7 +190,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	const struct arena *arena = &thread->cache->arena;
 	struct thread_line *line = thread->reader.line;
 	struct plain plain;
-	uint64_t entered;
+	uint64_t entered, ttl_ms;
 	uint64_t guess;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !buffer, 0))
@@ -163,10 +201,11 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	fetch_object(arena, guess); /* where the value begins is known only when the first line has come */
 	if (__builtin_expect(slot_is_object(guess), 1) &&
 	    __builtin_expect(open_plain(arena, guess, key, key_size, &plain), 1) &&
-	    __builtin_expect(plain.value_size <= buffer_size, 1)) {
+	    __builtin_expect(plain.value_size <= buffer_size, 1) &&
+	    __builtin_expect(!expired(arena, plain.expires_ms, ret_item, &ttl_ms), 1)) {
 		memcpy(buffer, plain.value, plain.value_size);
 		if (ret_item)
-			describe_plain(&plain, ret_item);
+			describe_plain(&plain, ttl_ms, ret_item);
 		if (__builtin_expect(epoch_leave(line, entered), 1)) {
 			count(&line->hits, 1);
 			return heat_counts(guess) ? note_and_return(thread, key, key_size, guess) : LARDER_OK;
@@ -203,7 +242,7 @@ static inline int pin_in_place(struct cache_thread *thread, const struct object_
 	const struct arena *arena = &thread->cache->arena;
 	uint64_t ttl_ms, version = object->version;
 
-	if (__builtin_expect(cache_expired(arena, object, &ttl_ms), 0))
+	if (__builtin_expect(cache_expired_coarsely(arena, object->expires_ms, &ttl_ms), 0))
 		return LARDER_MISS;
 	ret_view->shard = thread->shard;
 	if (__builtin_expect(object->counter != NULL, 0)) {
@@ -224,15 +263,13 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
                                               struct larder_view *ret_view, uint64_t guess)
 {
 	const struct arena *arena = &thread->cache->arena;
-	const uint64_t hash = hash_key(arena->secret, key, key_size);
 	struct object_view object;
 	int result;
 
 	for (;;) {
 		ret_view->segment = NO_SEGMENT;
-		result = index_confirm(arena, &guess, hash, key, key_size, &object)
-		                 ? pin_in_place(thread, &object, ret_view)
-		                 : LARDER_MISS;
+		result = confirm(arena, &guess, key, key_size, &object) ? pin_in_place(thread, &object, ret_view)
+		                                                        : LARDER_MISS;
 		if (epoch_exit(&thread->reader))
 			break;
 		if (ret_view->segment != NO_SEGMENT)
@@ -267,7 +304,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	const struct arena *arena = &thread->cache->arena;
 	struct thread_line *line = thread->reader.line;
 	struct plain plain;
-	uint64_t entered, guess;
+	uint64_t entered, guess, ttl_ms;
 	uint32_t segment;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
@@ -277,14 +314,15 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	guess = index_guess(arena, guess);
 	fetch_object(arena, guess);
 	if (__builtin_expect(slot_is_object(guess), 1) &&
-	    __builtin_expect(open_plain(arena, guess, key, key_size, &plain), 1)) {
+	    __builtin_expect(open_plain(arena, guess, key, key_size, &plain), 1) &&
+	    __builtin_expect(!cache_expired_coarsely(arena, plain.expires_ms, &ttl_ms), 1)) {
 		segment = (uint32_t)(slot_offset(guess) >> arena->segment_shift);
 		pin(thread, segment);
 		ret_view->data = plain.value;
 		ret_view->size = plain.value_size;
 		ret_view->shard = thread->shard;
 		ret_view->segment = segment;
-		describe_plain(&plain, &ret_view->item);
+		describe_plain(&plain, ttl_ms, &ret_view->item);
 		if (__builtin_expect(epoch_leave(line, entered), 1)) {
 			count(&line->hits, 1);
 			return heat_counts(guess) ? note_and_return(thread, key, key_size, guess) : LARDER_OK;
@@ -348,21 +386,24 @@ static inline __attribute__((always_inline)) void guess_group(const struct arena
 }
 
 static __attribute__((noinline)) int read_any(const struct arena *arena, uint64_t *guess, uint64_t hash,
-                                              struct larder_mget_entry *entry)
+                                              uint64_t *now_ms, struct larder_mget_entry *entry)
 {
 	struct object_view object;
+	uint64_t ttl_ms;
 
 	if (!cache_key_valid(entry->key, entry->key_size) || (!entry->buffer && entry->buffer_size))
 		return -EINVAL;
-	return index_confirm(arena, guess, hash, entry->key, entry->key_size, &object)
-	               ? copy_out(arena, &object, entry->buffer, entry->buffer_size, &entry->item)
-	               : LARDER_MISS;
+	if (!index_confirm(arena, guess, hash, entry->key, entry->key_size, &object) ||
+	    cache_expired(arena, object.expires_ms, now_ms, &ttl_ms))
+		return LARDER_MISS;
+	return copy_out(&object, ttl_ms, entry->buffer, entry->buffer_size, &entry->item);
 }
 
 /* Inside a section. Return: the hits. The guesses become the words that led to them. */
 static size_t read_group(const struct arena *arena, const uint64_t hashes[GROUP], uint64_t guesses[GROUP],
                          struct larder_mget_entry *group, size_t keys)
 {
+	uint64_t now_ms = 0, ttl_ms;
 	size_t hits = 0;
 
 	for (size_t i = 0; i < keys; i++) {
@@ -372,13 +413,14 @@ static size_t read_group(const struct arena *arena, const uint64_t hashes[GROUP]
 		if (__builtin_expect(slot_is_object(guesses[i]) && hash_is_short(entry->key_size) && entry->key &&
 		                             entry->buffer &&
 		                             open_plain(arena, guesses[i], entry->key, entry->key_size, &plain) &&
-		                             plain.value_size <= entry->buffer_size,
+		                             plain.value_size <= entry->buffer_size &&
+		                             !cache_expired(arena, plain.expires_ms, &now_ms, &ttl_ms),
 		                     1)) {
 			memcpy(entry->buffer, plain.value, plain.value_size);
-			describe_plain(&plain, &entry->item);
+			describe_plain(&plain, ttl_ms, &entry->item);
 			entry->result = LARDER_OK;
 		} else {
-			entry->result = read_any(arena, &guesses[i], hashes[i], entry);
+			entry->result = read_any(arena, &guesses[i], hashes[i], &now_ms, entry);
 		}
 		hits += entry->result == LARDER_OK || entry->result == LARDER_TRUNCATED;
 	}

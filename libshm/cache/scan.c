@@ -57,11 +57,11 @@ static bool gather(const struct arena *arena, uint64_t word, const void *prefix,
 	struct object_view object;
 	struct larder_scan_entry *entry = &harvest->entries[harvest->entry_count];
 	char text[NUMBER_TEXT];
-	uint64_t ttl_ms;
+	uint64_t now_ms = 0, ttl_ms;
 
 	if (!slot_is_object(word) || !object_parse(arena, slot_offset(word), &object) ||
 	    object.key_size < prefix_size || (prefix_size && memcmp(object.key, prefix, prefix_size) != 0) ||
-	    cache_expired(arena, &object, &ttl_ms))
+	    cache_expired(arena, object.expires_ms, &now_ms, &ttl_ms))
 		return true;
 	if (harvest->entry_count == harvest->max_entries || object.key_size > harvest->size - harvest->used)
 		return false;
