@@ -87,9 +87,14 @@ static inline uint64_t arena_now_ms(const struct arena *arena)
 }
 
 /* By the coarse clock. */
+static inline uint64_t arena_coarse_ns(const struct arena *arena)
+{
+	return coarse_monotonic_ns() + arena->clock_offset_ns;
+}
+
 static inline uint64_t arena_coarse_ms(const struct arena *arena)
 {
-	return (coarse_monotonic_ns() + arena->clock_offset_ns) / NS_PER_MS;
+	return arena_coarse_ns(arena) / NS_PER_MS;
 }
 
 #endif

@@ -332,6 +332,16 @@ static int write_present(struct writer *writer)
 	}
 }
 
+/*
+ * Where there is an object that does not expire, and its successor will not, the time is only part of a version that must be larger than
+ * the object's; next_version sees to that whatever the clock says. Where there is none, versions that the key has had are not known,
+ * and only the exact clock is past them: for no key gets 65536 versions in a millisecond.
+ */
+static bool exact_time_matters(const struct writer *writer)
+{
+	return writer->chain.found < 0 || writer->chain.object.expires_ms != 0 || writer->request->ttl_ms != 0;
+}
+
 static int attempt(struct writer *writer)
 {
 	const struct arena *arena = &writer->thread->cache->arena;
@@ -345,7 +355,7 @@ static int attempt(struct writer *writer)
 	 * The clock is read after the chain. Had the key been written and deleted between a reading of the clock and of the
 	 * chain, the new version would be older than one the key has had; so, such a write makes our intent fail.
 	 */
-	now_ns = arena_now_ns(arena);
+	now_ns = exact_time_matters(writer) ? arena_now_ns(arena) : arena_coarse_ns(arena);
 	failpoint("write.chain_read");
 	writer->now_ms = now_ns / NS_PER_MS;
 	writer->now_version = version_of(now_ns);
@@ -410,12 +420,17 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 {
 	const struct cache *cache = thread->cache;
 	struct write_result written = { 0 };
-	struct writer writer = { .thread = thread, .request = request, .result = &written };
+	struct writer writer; /* its chain is large, and filled when it is found */
 	uint64_t deadline_ms = 0;
 	int result = check(request);
 
 	if (result)
 		return result;
+	writer.thread = thread;
+	writer.request = request;
+	writer.result = &written;
+	writer.old_version = 0;
+	writer.old_number = 0;
 	writer.hash = hash_key(cache->arena.secret, request->key, request->key_size);
 	for (;;) {
 		uint32_t sequence = load_acquire(&cache->arena.header->free_sequence); /* A21 <- R21 */

@@ -121,7 +121,8 @@ uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key,
 bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home, struct index_chain *ret_chain)
 {
 	struct bucket *bucket = &index_buckets(arena, segment)[home];
-	bool frozen = false;
+	uint64_t all = 0,
+		 links = 0; /* what is set in any word; and by its highest bit, whether a link is where none can be */
 
 	ret_chain->segment = segment;
 	ret_chain->home = home;
@@ -132,9 +133,12 @@ bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home
 		uint64_t *words = &ret_chain->words[level * BUCKET_SLOTS];
 
 		for (int i = 0; i < BUCKET_SLOTS; i++) {
-			words[i] = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
-			frozen |= (words[i] & SLOT_FROZEN) != 0;
-			ret_chain->damaged |= slot_is_link(words[i]) && i < BUCKET_SLOTS - 1;
+			uint64_t word = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
+
+			words[i] = word;
+			all |= word;
+			if (i < BUCKET_SLOTS - 1)
+				links |= ~word & word << 1;
 		}
 		ret_chain->bucket[level] = bucket;
 		ret_chain->buckets++;
@@ -143,7 +147,8 @@ bool index_read_chain(const struct arena *arena, uint32_t segment, uint32_t home
 		bucket = index_linked(arena, segment, words[BUCKET_SLOTS - 1]);
 		ret_chain->damaged |= !bucket || level == CHAIN_BUCKETS - 1;
 	}
-	return !frozen && !(ret_chain->control & (CONTROL_FROZEN | CONTROL_MOVED));
+	ret_chain->damaged |= links >> 63;
+	return !(all & SLOT_FROZEN) && !(ret_chain->control & (CONTROL_FROZEN | CONTROL_MOVED));
 }
 
 static uint32_t chain_slots(const struct index_chain *chain)
