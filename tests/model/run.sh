@@ -115,6 +115,19 @@ add caught   split   -DRUN=3 -DBROKEN_NOT_VIRGIN
 add caught   split   -DRUN=5 -DBROKEN_NO_SEAL
 add caught   split   -DRUN=2 -DBROKEN_CHILD_FIRST
 
+add pass     rebuild -DRUN=1
+add pass     rebuild -DRUN=2
+add pass     rebuild -DRUN=3
+add pass     rebuild -DRUN=4
+add pass     rebuild -DRUN=5
+add pass     rebuild -DRUN=6
+add progress rebuild -DRUN=1
+add caught   rebuild -DRUN=1 -DBROKEN_PARTED
+add caught   rebuild -DRUN=2 -DBROKEN_NO_FREEZE
+add caught   rebuild -DRUN=4 -DBROKEN_READER
+add caught   rebuild -DRUN=3 -DBROKEN_NO_SEAL
+add caught   rebuild -DRUN=6 -DBROKEN_NOT_VIRGIN
+
 add pass     epoch   -DRECYCLES=2 -DRUN=1
 add pass     epoch   -DRECYCLES=2 -DRUN=2
 add pass     epoch   -DRECYCLES=2 -DRUN=3

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* How a home is split: what split.pml shows. */
+#ifndef CHILDREN
+#define CHILDREN 2
+#endif
+
 /* list[]: what the frozen chain held. Its objects for a child, and what then belongs in the child's place q. */
+#ifdef BROKEN_PARTED /* as if there were two children */
+#define IS_FOR(n, child) (IS_OBJECT(list[n]) && 1 + (KEY(OBJECT(list[n])) == 3) == child)
+#else
 #define IS_FOR(n, child) (IS_OBJECT(list[n]) && CHILD(KEY(OBJECT(list[n]))) == child)
+#endif
 #define TOTAL(child) (IS_FOR(0, child) + IS_FOR(1, child) + IS_FOR(2, child) + IS_FOR(3, child))
 #define BEFORE(n, child) ((n > 0 && IS_FOR(0, child)) + (n > 1 && IS_FOR(1, child)) + (n > 2 && IS_FOR(2, child)))
 #define NTH_IS(n, child, j) ((IS_FOR(n, child) && BEFORE(n, child) == (j)) * list[n])
@@ -9,11 +17,11 @@
 #define LONG(child) (TOTAL(child) > 2 && !(crowded & child))
 #define WANTED(child, q) (LONG(child) -> ((q) == 1 -> LINK : NTH(child, (q) - ((q) > 1))) : NTH(child, q))
 
-/* Fills both children by the list, leaving nothing never used in their chains. */
+/* Fills the children by the list, leaving nothing never used in their chains. */
 inline fill() {
 	b = 1; i = 0;
 	do
-	:: b < 3 && i < 4 ->
+	:: b <= CHILDREN && i < 4 ->
 		d_step { e = WANTED(b, i); e = (e -> e : SEALED); linked = LONG(b) };
 		if
 		:: i == 2 && (!linked || slot[4 * b + 1] != LINK) -> i = 4 /* complete before we came */
@@ -27,7 +35,7 @@ inline fill() {
 #endif
 			i++
 		fi
-	:: b < 3 && i >= 4 -> b++; i = 0
+	:: b <= CHILDREN && i >= 4 -> b++; i = 0
 	:: else -> break
 	od
 }
