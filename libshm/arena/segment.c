@@ -34,7 +34,10 @@ void segment_format(struct arena *arena)
 	store_relaxed(&arena->header->search_hint, first_index + 1);
 }
 
-/* Takes a free segment; the truth is in the state words alone, so there is no list that a killed process could break. */
+/*
+ * Takes a free segment; the truth is in the state words alone, so there is no list that a killed process could break. Whoever
+ * takes one looks at its state again, with acquire, when it has pinned it: that comes before its first byte is written.
+ */
 static bool take_free(const struct arena *arena, enum segment_state state, uint32_t slab, uint32_t chunks,
                       uint64_t now_ms, uint32_t *ret_segment, uint32_t *ret_generation)
 {
@@ -54,7 +57,7 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 		word.pool = slab / TTL_CLASSES;
 		word.ttl_class = slab % TTL_CLASSES;
 		word.next_chunk = chunks;
-		if (!cas_acq_rel(&entry->state, &packed, segment_pack(word))) /* A9 <- R9 */
+		if (!cas_relaxed(&entry->state, &packed, segment_pack(word)))
 			continue;
 		failpoint("segment.taken");
 		store_relaxed(&entry->opened_ms, now_ms);
@@ -84,7 +87,7 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
 		*ret_chunk = word.next_chunk;
 		*ret_generation = word.generation;
 		word.next_chunk += chunks;
-		if (!cas_acq_rel(state, &packed, segment_pack(word))) /* A9 <- R9 */
+		if (!cas_relaxed(state, &packed, segment_pack(word)))
 			continue;
 		failpoint("segment.chunks_taken");
 		return true;
@@ -139,8 +142,7 @@ bool segment_change(const struct arena *arena, uint32_t segment, enum segment_st
 		if (word.state != from)
 			return false;
 		word.state = to;
-		/* R8 -> A8: a writer that pins after this must see that the segment is condemned. */
-		if (cas_acq_rel(state, &packed, segment_pack(word)))
+		if (cas_relaxed(state, &packed, segment_pack(word)))
 			return true;
 	}
 }
@@ -169,7 +171,10 @@ static void recycle(const struct arena *arena, uint32_t segment, enum segment_st
 	store_relaxed(&entry->dead_units, 0);
 	failpoint("recycle.cleared");
 	word = (struct segment_word){ .generation = word.generation + 1, .state = state };
-	/* R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs. */
+	/*
+	 * R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs.
+	 * R14 -> A14: who reads what the next owner writes finds, when it leaves its section, that it was revoked.
+	 */
 	store_release(&entry->state, segment_pack(word));
 }
 

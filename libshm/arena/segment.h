@@ -48,7 +48,7 @@ static inline struct segment_word segment_unpack(uint64_t packed)
 
 static inline struct segment_word segment_load(const struct arena *arena, uint32_t segment)
 {
-	return segment_unpack(load_acquire(&arena->table[segment].state)); /* A8 <- R8; A9 <- R9 */
+	return segment_unpack(load_acquire(&arena->table[segment].state)); /* A9 <- R9 */
 }
 
 static inline unsigned char *segment_base(const struct arena *arena, uint32_t segment)

@@ -95,8 +95,10 @@ int cache_thread_start(struct cache *cache, struct cache_thread *ret_thread)
 		.epoch = &cache->arena.header->epoch,
 		.fenced = cache->fenced,
 	};
-	/* R16 -> A16: the keeper must look at the line before a section in it can matter; the barriers of epoch_enter and the
-	   keeper's own order it like the epoch word itself. */
+	/*
+	 * A16 <- R16: either the keeper looks at the line, or it looked before, and this thread sees what it had unlinked then; also
+	 * if it was another thread that came after the keeper's look, and raised the number for both.
+	 */
 	while (seen < (uint64_t)line + 1 && !cas_acq_rel(high, &seen, (uint64_t)line + 1))
 		;
 	failpoint("attach.line_taken");

@@ -20,13 +20,13 @@
 #include "base/failpoint.h"
 #include "cache/internal.h"
 
-/* Both words; torn values are harmless, for every use ends in a compare-and-swap of both. */
+/* Both words; torn or old values are harmless, for every use ends in a compare-and-swap of both. */
 static struct pair counter_words(struct counter *counter)
 {
 	struct pair words = { 0 };
 
-	words.high = load_acquire(&counter->version); /* A13 <- R13 */
-	words.low = load_acquire(&counter->value);    /* A13 <- R13 */
+	words.high = load_relaxed(&counter->version);
+	words.low = load_relaxed(&counter->value);
 	return words;
 }
 

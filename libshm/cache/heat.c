@@ -32,7 +32,10 @@ void heat_note(struct cache_thread *thread, const void *key, size_t key_size, ui
 	epoch_exit(&thread->reader);
 }
 
-/* Raises the heat of the object that a word refers to, if it is one: the word comes from a client. */
+/*
+ * Raises the heat of the object that a word refers to, if it is one. The word comes from a client, and nothing says that all of the object is
+ * seen: what is found is only looked for in the index.
+ */
 static void raise_sample(struct cache_thread *keeper, uint64_t sample)
 {
 	const struct arena *arena = &keeper->cache->arena;

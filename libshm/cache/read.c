@@ -72,7 +72,7 @@ static inline __attribute__((always_inline)) bool open_plain(const struct arena 
 	if (__builtin_expect(offset > arena->bytes - PLAIN_BYTES, 0))
 		return false;
 	ret_plain->object = (const struct object *)(const void *)start;
-	head = load_acquire(&ret_plain->object->head); /* A10 <- R10 */
+	head = load_relaxed(&ret_plain->object->head);
 	ret_plain->expires_ms = 0;
 	ret_plain->user_flags = 0;
 	if (__builtin_expect((head & PLAIN_HEAD_MASK) != key_size, 0)) {

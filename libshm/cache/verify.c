@@ -84,7 +84,7 @@ static void check_segments(struct verifier *verifier)
 /* True when the directory entry leads where it should. */
 static bool directory_entry_sound(const struct arena *arena, uint32_t entry)
 {
-	uint32_t segment = load_acquire(&arena->directory[entry]); /* A11 <- R11 */
+	uint32_t segment = index_segment(arena, (uint64_t)entry << arena->directory_shift);
 	uint32_t depth, prefix;
 
 	if (segment >= arena->segment_count || segment_load(arena, segment).state != SEGMENT_INDEX)
@@ -120,7 +120,7 @@ static void check_directory(struct verifier *verifier)
 
 static bool unchanged(const struct index_chain *chain, uint32_t position)
 {
-	return load_acquire(index_slot_at(chain, position)) == chain->words[position]; /* A1 <- R1 */
+	return load_relaxed(index_slot_at(chain, position)) == chain->words[position];
 }
 
 /* What is wrong with an object that a slot refers to; NULL: nothing. */
@@ -170,7 +170,7 @@ static const char *link_fault(const struct arena *arena, const struct index_chai
 		return "the chain is too long";
 	if (!bucket)
 		return "it leads to no overflow bucket";
-	if (load_acquire(&bucket->control) != ((uint64_t)level << 32 | (chain->home + 1))) /* A19 <- R19 */
+	if (load_relaxed(&bucket->control) != ((uint64_t)level << 32 | (chain->home + 1)))
 		return "the overflow bucket belongs to another home bucket";
 	return NULL;
 }
@@ -183,7 +183,7 @@ static bool same_key(const struct object_view *a, const struct object_view *b)
 static void check_chain(struct verifier *verifier, const struct index_chain *chain)
 {
 	const struct arena *arena = verifier->arena;
-	bool splitting = load_acquire(&arena->table[chain->segment].children) != 0; /* A12 <- R12 */
+	bool splitting = load_relaxed(&arena->table[chain->segment].children) != 0;
 	struct object_view objects[CHAIN_SLOTS];
 	bool present[CHAIN_SLOTS] = { false };
 

@@ -100,7 +100,8 @@ static inline bool epoch_pin_write(struct epoch_reader *reader, const struct are
 	if (word.state == SEGMENT_OPEN && word.generation == generation)
 		return true;
 	failpoint("pin.refused");
-	store_release(&reader->line->write_pin, 0); /* R7 -> A7 */
+	/* R7 -> A7: what an earlier pin was for is complete, too: the keeper may have missed that this thread gave it up. */
+	store_release(&reader->line->write_pin, 0);
 	return false;
 }
 

@@ -20,7 +20,7 @@ static uint64_t read_word(atomic_u64 *word)
 
 static uint32_t lines(const struct control *control)
 {
-	uint64_t high = read_word(&control->page->thread_high); /* A16 <- R16 */
+	uint64_t high = read_word(&control->page->thread_high); /* R16 -> A16: of lines that come later, see there */
 
 	return high < THREADS_MAX ? (uint32_t)high : THREADS_MAX;
 }
@@ -62,8 +62,8 @@ uint32_t grace_revoke(const struct control *control, uint64_t epoch)
 		atomic_u64 *word = &control->page->threads[i].epoch;
 		uint64_t entered = read_word(word);
 
-		/* R14 -> A14: who read what was written after this finds the mark when it leaves its section. */
-		if (entered == 0 || entered >= epoch || !cas_acq_rel(word, &entered, EPOCH_REVOKED))
+		/* The mark is published by what is done with the memory afterwards: R14 in segment_recycle, R6 for views. */
+		if (entered == 0 || entered >= epoch || !cas_relaxed(word, &entered, EPOCH_REVOKED))
 			continue;
 		failpoint("grace.revoked");
 		revoked++;

@@ -89,10 +89,13 @@ static inline struct bucket *index_linked(const struct arena *arena, uint32_t se
 	return &index_buckets(arena, segment)[bucket];
 }
 
-/* The child of a split segment that holds the keys of a hash, or segment_count when there is none. */
+/*
+ * The child of a split segment that holds the keys of a hash, or segment_count when there is none. It was published before the
+ * bucket was moved, or an entry of the directory led there: whoever asks has seen one of these with acquire.
+ */
 static inline uint32_t index_child(const struct arena *arena, uint32_t segment, uint64_t hash)
 {
-	uint64_t children = load_acquire(&arena->table[segment].children); /* A12 <- R12 */
+	uint64_t children = load_relaxed(&arena->table[segment].children);
 	uint32_t depth = load_relaxed(&arena->table[segment].depth);
 	uint32_t child;
 

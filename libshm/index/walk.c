@@ -11,7 +11,7 @@
 static uint32_t current_segment(const struct arena *arena, uint32_t directory, uint32_t home, uint32_t *ret_depth)
 {
 	uint64_t hash = (uint64_t)directory << (64 - arena->directory_bits); /* any that has these highest bits */
-	uint32_t segment = load_acquire(&arena->directory[directory]);       /* A11 <- R11 */
+	uint32_t segment = index_segment(arena, hash);
 
 	for (uint32_t steps = 0; segment < arena->segment_count && steps <= DIRECTORY_BITS_MAX; steps++) {
 		uint64_t control = load_acquire(&index_buckets(arena, segment)[home].control); /* A18 <- R18 */

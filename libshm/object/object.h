@@ -108,7 +108,8 @@ static inline __attribute__((always_inline)) bool object_unfold(const struct are
 }
 
 /*
- * Looks at the object at a byte offset. False: there is none, or it does not fit in the arena. Inlined always, so that what
+ * Looks at the object at a byte offset, which was read with acquire where it was published: so all of the object is seen.
+ * False: there is none, or it does not fit in the arena. Inlined always, so that what
  * the caller does not look at is not computed.
  */
 static inline __attribute__((always_inline)) bool object_parse(const struct arena *arena, uint64_t offset,
@@ -118,7 +119,7 @@ static inline __attribute__((always_inline)) bool object_parse(const struct aren
 
 	if (offset > arena->bytes - sizeof(struct object))
 		return false;
-	head = load_acquire(&((struct object *)(void *)(arena->base + offset))->head); /* A10 <- R10 */
+	head = load_relaxed(&((struct object *)(void *)(arena->base + offset))->head);
 	return (uint16_t)head != 0 && object_unfold(arena, offset, head, (uint16_t)head, ret_view);
 }
 
@@ -163,7 +164,7 @@ static inline __attribute__((always_inline)) bool object_find(const struct arena
 
 	if (__builtin_expect(offset > arena->bytes - sizeof(struct object), 0))
 		return false;
-	head = load_acquire(&((struct object *)(void *)(arena->base + offset))->head); /* A10 <- R10 */
+	head = load_relaxed(&((struct object *)(void *)(arena->base + offset))->head);
 	return (uint16_t)head == key_size && object_unfold(arena, offset, head, (uint32_t)key_size, ret_view) &&
 	       object_has_key(ret_view, key, key_size);
 }

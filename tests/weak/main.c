@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * larder-weak [scenario...]: searches scenarios, one process each, JOBS at a time (default: 2). The last line is
- * "N passed, N failed". With WEAK_FIRST in the environment the first failure ends all, and
+ * "N passed, N failed". No more deviations than WEAK_DEVIATIONS. With WEAK_FIRST in the environment the first failure ends all, and
  * all scenarios are searched with one deviation before any is with more. With WEAK_TRACE in the environment the execution that failed is told access by access.
  */
 #include <limits.h>
@@ -16,8 +16,8 @@
 
 #include "tests/weak/explore.h"
 
-static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_cache, weak_scenarios_index,
-	                                                      weak_scenarios_reclaim };
+static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_litmus, weak_scenarios_cache,
+	                                                      weak_scenarios_index, weak_scenarios_reclaim };
 
 static double seconds(void)
 {
@@ -93,10 +93,12 @@ static void search(int argc, char **argv, unsigned deviations_max)
 
 int main(int argc, char **argv)
 {
-	if (getenv("WEAK_FIRST"))
+	const char *most = getenv("WEAK_DEVIATIONS");
+
+	if (getenv("WEAK_FIRST") && !most)
 		search(argc, argv, 1);
 	passed = 0;
-	search(argc, argv, UINT_MAX);
+	search(argc, argv, most ? (unsigned)atoi(most) : UINT_MAX);
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed || !passed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -108,7 +108,7 @@ static void two_comers(void)
 static void come_and_go(unsigned thread)
 {
 	weak_expect(cache_thread_start(&stage_world.self.cache, &comers[thread]) == 0);
-	stage_set_by(&comers[thread], stage_key(1 + thread), 'b');
+	stage_set_by(&comers[thread], thread ? "a key somewhere else" : stage_key(1), 'b');
 	cache_thread_stop(&comers[thread]);
 }
 

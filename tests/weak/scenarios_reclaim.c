@@ -84,6 +84,14 @@ static void view_a(void)
 	weak_expect(letter == 'a' || letter == 0);
 }
 
+/* What goes where the first object was. */
+static void get_new(void)
+{
+	char letter = stage_get(0, stage_key(1));
+
+	weak_expect(letter == 'z' || letter == 0);
+}
+
 static void set_another(void)
 {
 	stage_set(2, stage_key(1), 'z');
@@ -195,23 +203,24 @@ static void begin_and_get(void)
 const struct weak_scenario weak_scenarios_reclaim[] = {
 	{ "reclaim-get-plain", 2, plain, { get_a, keep_patiently, set_another }, check_slots },
 	{ "reclaim-get-fenced", 2, fenced, { get_a, keep_patiently, set_another }, check_slots },
-	{ "reclaim-view-plain", 2, plain, { view_a, keep_patiently, set_another }, check_slots },
+	{ "reclaim-get-new", 2, fenced, { get_new, keep_patiently, set_another }, check_slots },
+	{ "reclaim-view-plain", 1, plain, { view_a, keep_patiently, set_another }, check_slots },
 	{ "reclaim-view-fenced", 2, fenced, { view_a, keep_patiently, set_another }, check_slots },
-	{ "reclaim-newcomer-plain", 2, plain_newcomer, { begin_and_get, keep_patiently, set_another }, check_slots },
+	{ "reclaim-newcomer-plain", 1, plain_newcomer, { begin_and_get, keep_patiently, set_another }, check_slots },
 	{ "reclaim-newcomer-fenced", 2, fenced_newcomer, { begin_and_get, keep_patiently, set_another }, check_slots },
 	{ "reclaim-set-plain", 2, plain, { set_in_run, keep_patiently, set_another }, check_slots },
 	{ "reclaim-set-fenced", 2, fenced, { set_in_run, keep_patiently, set_another }, check_slots },
-	{ "reclaim-run-plain", 2, plain_without_run, { set_in_run, keep_patiently, set_another }, check_slots },
+	{ "reclaim-run-plain", 1, plain_without_run, { set_in_run, keep_patiently, set_another }, check_slots },
 	{ "reclaim-run-fenced", 2, fenced_without_run, { set_in_run, keep_patiently, set_another }, check_slots },
-	{ "reclaim-counter-plain", 2, plain_counter, { count_on, keep_patiently, set_another }, check_slots },
-	{ "reclaim-counter-fenced", 2, fenced_counter, { count_on, keep_patiently, set_another }, check_slots },
-	{ "revoke-get-plain", 2, plain, { get_a, keep_impatiently, set_another }, check_slots },
+	{ "reclaim-counter-plain", 1, plain_counter, { count_on, keep_patiently, set_another }, check_slots },
+	{ "reclaim-counter-fenced", 1, fenced_counter, { count_on, keep_patiently, set_another }, check_slots },
+	{ "revoke-get-plain", 1, plain, { get_a, keep_impatiently, set_another }, check_slots },
 	{ "revoke-get-fenced", 2, fenced, { get_a, keep_impatiently, set_another }, check_slots },
-	{ "revoke-view-plain", 2, plain, { view_a, keep_impatiently, set_another }, check_slots },
+	{ "revoke-view-plain", 1, plain, { view_a, keep_impatiently, set_another }, check_slots },
 	{ "revoke-view-fenced", 2, fenced, { view_a, keep_impatiently, set_another }, check_slots },
-	{ "revoke-set-plain", 2, plain, { set_in_run, keep_impatiently, set_another }, check_slots },
-	{ "revoke-set-fenced", 2, fenced, { set_in_run, keep_impatiently, set_another }, check_slots },
-	{ "revoke-counter-plain", 2, plain_counter, { count_on, keep_impatiently, set_another }, check_slots },
-	{ "revoke-counter-fenced", 2, fenced_counter, { count_on, keep_impatiently, set_another }, check_slots },
+	{ "revoke-set-plain", 1, plain, { set_in_run, keep_impatiently, set_another }, check_slots },
+	{ "revoke-set-fenced", 1, fenced, { set_in_run, keep_impatiently, set_another }, check_slots },
+	{ "revoke-counter-plain", 1, plain_counter, { count_on, keep_impatiently, set_another }, check_slots },
+	{ "revoke-counter-fenced", 1, fenced_counter, { count_on, keep_impatiently, set_another }, check_slots },
 	{ 0 },
 };

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pairs of docs/MEMORY-ORDER.md in which each side writes and then reads, with the real functions but nothing around them: the whole
+ * operations need more deviations to go wrong than can be searched. A word leads to bytes; the keeper takes it away, waits for whoever may
+ * still see it, and writes over the bytes.
+ */
+#include "epoch/grace.h"
+#include "tests/weak/stage.h"
+
+#define ROUNDS 4
+#define WORD_AT 64
+#define BYTES_AT 128
+
+static atomic_u64 *word;     /* 1: leads to the bytes */
+static unsigned char *bytes; /* 'a', then 'z' */
+static uint32_t segment;
+
+static void prepare(enum stage_mode mode)
+{
+	stage_open(mode, 2);
+	segment = stage_arena->segment_count - 1;
+	word = (atomic_u64 *)(void *)(segment_base(stage_arena, segment) + WORD_AT);
+	bytes = segment_base(stage_arena, segment) + BYTES_AT;
+	store_relaxed(word, 1);
+	bytes[0] = 'a';
+	store_relaxed(&stage_arena->table[segment].state,
+	              segment_pack((struct segment_word){ .generation = 1, .state = SEGMENT_OPEN }));
+	stage_share();
+}
+
+static void plain(void)
+{
+	prepare(STAGE_PLAIN);
+}
+
+static void fenced(void)
+{
+	prepare(STAGE_FENCED);
+}
+
+/* ---- sections: R3, R4, R5 ---------------------------------------------------------------------------------------------- */
+
+static void read_in_section(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+
+	epoch_enter(reader);
+	if (load_acquire(word))
+		weak_expect(bytes[0] == 'a');
+	epoch_exit(reader);
+}
+
+static void reuse_after_sections(void)
+{
+	const struct control *control = &stage_world.self.cache.control;
+	uint64_t epoch;
+
+	store_release(word, 0);
+	epoch = grace_begin(stage_arena);
+	for (int round = 0; round < ROUNDS; round++) {
+		weak_expect(grace_barrier(stage_arena) == 0);
+		if (grace_oldest(control) >= epoch) {
+			bytes[0] = 'z';
+			return;
+		}
+		weak_pause();
+	}
+}
+
+/* ---- write pins: R6, R7 ---------------------------------------------------------------------------------------------------- */
+
+static void write_pinned(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+
+	if (!epoch_pin_write(reader, stage_arena, segment, 1))
+		return;
+	bytes[0] = 'b';
+	epoch_unpin_write(reader);
+}
+
+/* The second time it may find that the keeper has been there. */
+static void write_pinned_twice(void)
+{
+	write_pinned();
+	write_pinned();
+}
+
+static void reuse_after_writers(void)
+{
+	const struct control *control = &stage_world.self.cache.control;
+
+	weak_expect(segment_change(stage_arena, segment, SEGMENT_OPEN, SEGMENT_CONDEMNED));
+	for (int round = 0; round < ROUNDS; round++) {
+		weak_expect(grace_barrier(stage_arena) == 0);
+		if (!grace_write_pinned(control, segment)) {
+			bytes[0] = 'z';
+			return;
+		}
+		weak_pause();
+	}
+}
+
+/* ---- a thread that begins: R16 ---------------------------------------------------------------------------------------------- */
+
+#define LINES_BEFORE 3
+
+static void newcomer(void)
+{
+	prepare(STAGE_FENCED);
+	weak_share(stage_world.self.cache.lines_in_use, sizeof stage_world.self.cache.lines_in_use, NULL);
+	weak_section(0, &stage_world.self.cache.control.page->threads[LINES_BEFORE].epoch);
+}
+
+static void begin_and_read(void)
+{
+	weak_expect(cache_thread_start(&stage_world.self.cache, &stage_threads[0]) == 0);
+	read_in_section();
+}
+
+static void begin(void)
+{
+	weak_expect(cache_thread_start(&stage_world.self.cache, &stage_threads[2]) == 0);
+}
+
+const struct weak_scenario weak_scenarios_litmus[] = {
+	{ "litmus-section-plain", 4, plain, { read_in_section, reuse_after_sections }, NULL },
+	{ "litmus-section-fenced", 4, fenced, { read_in_section, reuse_after_sections }, NULL },
+	{ "litmus-write-plain", 4, plain, { write_pinned, reuse_after_writers }, NULL },
+	{ "litmus-write-fenced", 4, fenced, { write_pinned, reuse_after_writers }, NULL },
+	{ "litmus-newcomer", 4, newcomer, { begin_and_read, reuse_after_sections }, NULL },
+	{ "litmus-newcomers", 3, newcomer, { begin_and_read, reuse_after_sections, begin }, NULL },
+	{ "litmus-refused-plain", 3, plain, { write_pinned_twice, reuse_after_writers }, NULL },
+	{ "litmus-refused-fenced", 3, fenced, { write_pinned_twice, reuse_after_writers }, NULL },
+	{ 0 },
+};
