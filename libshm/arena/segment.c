@@ -159,6 +159,8 @@ static void recycle(const struct arena *arena, uint32_t segment, enum segment_st
 	struct segment_entry *entry = &arena->table[segment];
 	struct segment_word word = segment_load(arena, segment);
 
+	/* R14 -> A14: who reads what is written here from now on finds, when it leaves its section, that it was revoked. */
+	fence_release();
 	for (uint32_t chunk = 0; chunk < arena->chunks; chunk++) {
 		unsigned char *start = segment_base(arena, segment) + chunk * CHUNK_BYTES;
 		struct chunk_header *header = (struct chunk_header *)(void *)start;
@@ -171,10 +173,7 @@ static void recycle(const struct arena *arena, uint32_t segment, enum segment_st
 	store_relaxed(&entry->dead_units, 0);
 	failpoint("recycle.cleared");
 	word = (struct segment_word){ .generation = word.generation + 1, .state = state };
-	/*
-	 * R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs.
-	 * R14 -> A14: who reads what the next owner writes finds, when it leaves its section, that it was revoked.
-	 */
+	/* R9 -> A9: who takes the segment must find the chunk headers zero, or a walker would follow old runs. */
 	store_release(&entry->state, segment_pack(word));
 }
 

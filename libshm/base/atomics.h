@@ -37,6 +37,9 @@ typedef _Atomic(uint8_t) atomic_u8;
 /* Loads before it are done before anything after it. */
 #define fence_acquire() atomic_thread_fence(memory_order_acquire)
 
+/* Anything before it is done before stores after it. */
+#define fence_release() atomic_thread_fence(memory_order_release)
+
 /* Keeps the compiler from moving memory accesses across; the processor is dealt with by membarrier(2) elsewhere. */
 #define compiler_barrier() atomic_signal_fence(memory_order_seq_cst)
 

@@ -62,7 +62,7 @@ uint32_t grace_revoke(const struct control *control, uint64_t epoch)
 		atomic_u64 *word = &control->page->threads[i].epoch;
 		uint64_t entered = read_word(word);
 
-		/* The mark is published by what is done with the memory afterwards: R14 in segment_recycle, R6 for views. */
+		/* The mark is published by what is done with the memory afterwards: R14 in segment.c, R6 for views. */
 		if (entered == 0 || entered >= epoch || !cas_relaxed(word, &entered, EPOCH_REVOKED))
 			continue;
 		failpoint("grace.revoked");

@@ -25,6 +25,7 @@ my %weaker = (
 	exchange_acq_rel  => { R => [ 'exchange_relaxed', 'store_relaxed' ] },
 	fetch_add_acq_rel => { R => ['fetch_add_acquire'], A => ['fetch_add_release'] },
 	fence_acquire     => { A => ['fence_nothing'] },
+	fence_release     => { R => ['fence_nothing'] },
 );
 
 # What base/atomics.h does not need otherwise.

@@ -7,8 +7,8 @@
  *
  * A reader inside a section may race with the next owner of memory that was taken from it, if it learns so in time:
  *  - what it read was written by somebody it is not ordered after: then it must not find its section valid afterwards. To
- *    have read that counts like a relaxed load of what the writer had acquired when it wrote (which is what processors do, and
- *    C11 would, were the bytes atomic), so an acquire fence makes it see the mark;
+ *    have read that counts like a relaxed load of what the writer had acquired when it wrote, or had put before it by a release
+ *    fence (which is what processors do, and C11 would, were the bytes atomic), so an acquire fence makes it see the mark;
  *  - what it read is written later by somebody it is not ordered before: then that one must know of the mark, and
  *    the reader must have had its acquire fence between reading and finding the section valid.
  * All other races are failures.
@@ -60,7 +60,9 @@ struct thread {
 	struct view view;     /* what it may not read behind */
 	struct view acquired; /* the part of it that it got from others */
 	struct view pending;  /* from relaxed loads, for an acquire fence */
-	const struct view *released, *acquired_copy;
+	struct view ordered;  /* what a release fence put before all that is written after it */
+	bool orders;          /* there was one */
+	const struct view *acquired_copy, *ordered_copy;
 	uint32_t sequence, fence;
 	uint32_t attempts, current; /* 0: outside */
 	struct attempt attempt[ATTEMPTS_MAX];
@@ -109,6 +111,22 @@ static const struct view *release(struct thread *thread)
 	const struct view *view = keep(&thread->view);
 
 	thread->view.clock[explore_thread]++;
+	return view;
+}
+
+/* What whoever reads what is written without a release of its own sees, if it has an acquire fence; NULL: nothing. */
+static const struct view *fenced(struct thread *thread, const struct view *inherited)
+{
+	struct view *view;
+
+	if (!thread->orders)
+		return inherited;
+	if (!thread->ordered_copy)
+		thread->ordered_copy = keep(&thread->ordered);
+	if (!inherited)
+		return thread->ordered_copy;
+	view = keep(thread->ordered_copy);
+	join(view, inherited);
 	return view;
 }
 
@@ -230,7 +248,7 @@ static void atomic_read(void *address, int64_t number, unsigned bytes)
 	}
 }
 
-static void atomic_write(void *address, int64_t number, unsigned bytes)
+static void atomic_write(void *address, int64_t number, unsigned bytes, const struct view *view)
 {
 	for (unsigned i = 0; i < bytes / UNIT; i++) {
 		struct unit *unit = places_touch((char *)address + i * UNIT, number + i);
@@ -240,6 +258,7 @@ static void atomic_write(void *address, int64_t number, unsigned bytes)
 		check_reads(unit->reads);
 		unit->atomic_writer = (uint8_t)(explore_thread + 1);
 		unit->atomic_write_clock = self()->view.clock[explore_thread];
+		unit->write_view = view;
 	}
 }
 
@@ -263,7 +282,7 @@ void memory_write(void *address, size_t bytes)
 	struct thread *thread = self();
 
 	if (!thread->acquired_copy)
-		thread->acquired_copy = keep(&thread->acquired);
+		thread->acquired_copy = fenced(thread, keep(&thread->acquired));
 	for (int64_t number = first; number <= last; number++) {
 		struct unit *unit = places_touch((char *)address + (number - first) * UNIT, number);
 
@@ -352,7 +371,7 @@ static void put(void *address, int64_t number, uint16_t history, struct word *wo
 {
 	struct message *message;
 
-	atomic_write(address, number, word->bytes);
+	atomic_write(address, number, word->bytes, view);
 	message = append(word, value, view);
 	if (history)
 		self()->view.seen[history] = (uint16_t)message->stamp;
@@ -371,7 +390,7 @@ static const struct view *released_view(uint16_t history, const struct word *wor
 	struct view *view;
 
 	if (!releases(order))
-		return inherited;
+		return fenced(thread, inherited);
 	if (history)
 		thread->view.seen[history] = (uint16_t)word->count;
 	view = (struct view *)(uintptr_t)release(thread);
@@ -481,10 +500,16 @@ void memory_fence(int order)
 {
 	struct thread *thread = self();
 
-	thread->fence = thread->sequence;
-	if (!acquires(order) || releases(order))
-		weak_fail("a fence of which this model knows nothing");
-	acquire(thread, &thread->pending);
+	if (acquires(order)) {
+		thread->fence = thread->sequence;
+		acquire(thread, &thread->pending);
+	}
+	if (releases(order)) {
+		thread->ordered = thread->view;
+		thread->orders = true;
+		thread->acquired_copy = thread->ordered_copy = NULL;
+		thread->view.clock[explore_thread]++;
+	}
 }
 
 void memory_barrier(void)

@@ -15,12 +15,12 @@ static atomic_u64 *word;     /* 1: leads to the bytes */
 static unsigned char *bytes; /* 'a', then 'z' */
 static uint32_t segment;
 
-static void prepare(enum stage_mode mode)
+static void prepare(enum stage_mode mode, uint32_t at)
 {
 	stage_open(mode, 2);
 	segment = stage_arena->segment_count - 1;
 	word = (atomic_u64 *)(void *)(segment_base(stage_arena, segment) + WORD_AT);
-	bytes = segment_base(stage_arena, segment) + BYTES_AT;
+	bytes = segment_base(stage_arena, segment) + at;
 	store_relaxed(word, 1);
 	bytes[0] = 'a';
 	store_relaxed(&stage_arena->table[segment].state,
@@ -30,12 +30,12 @@ static void prepare(enum stage_mode mode)
 
 static void plain(void)
 {
-	prepare(STAGE_PLAIN);
+	prepare(STAGE_PLAIN, BYTES_AT);
 }
 
 static void fenced(void)
 {
-	prepare(STAGE_FENCED);
+	prepare(STAGE_FENCED, BYTES_AT);
 }
 
 /* ---- sections: R3, R4, R5 ---------------------------------------------------------------------------------------------- */
@@ -107,7 +107,7 @@ static void reuse_after_writers(void)
 
 static void newcomer(void)
 {
-	prepare(STAGE_FENCED);
+	prepare(STAGE_FENCED, BYTES_AT);
 	weak_share(stage_world.self.cache.lines_in_use, sizeof stage_world.self.cache.lines_in_use, NULL);
 	weak_section(0, &stage_world.self.cache.control.page->threads[LINES_BEFORE].epoch);
 }
@@ -123,6 +123,48 @@ static void begin(void)
 	weak_expect(cache_thread_start(&stage_world.self.cache, &stage_threads[2]) == 0);
 }
 
+/* ---- a thread that is revoked: R14 ------------------------------------------------------------------------------------------ */
+
+static void read_and_leave(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+	unsigned char letter = 'a';
+
+	epoch_enter(reader);
+	if (load_acquire(word))
+		letter = *bytes;
+	weak_expect(!epoch_valid(reader) || letter == 'a');
+	weak_expect(!epoch_exit(reader) || letter == 'a');
+}
+
+/* Of the bytes of a large object some may later be a chunk's header. */
+static void plain_large(void)
+{
+	prepare(STAGE_PLAIN, CHUNK_BYTES);
+}
+
+static void fenced_large(void)
+{
+	prepare(STAGE_FENCED, CHUNK_BYTES);
+}
+
+static void revoke_and_recycle(void)
+{
+	store_release(word, 0);
+	grace_revoke(&stage_world.self.cache.control, grace_begin(stage_arena));
+	weak_expect(grace_barrier(stage_arena) == 0);
+	if (grace_oldest(&stage_world.self.cache.control) == UINT64_MAX)
+		segment_recycle(stage_arena, segment);
+}
+
+/* The keeper moves something there itself. */
+static void revoke_and_reuse(void)
+{
+	revoke_and_recycle();
+	if (segment_load(stage_arena, segment).state == SEGMENT_FREE)
+		bytes[0] = 'z';
+}
+
 const struct weak_scenario weak_scenarios_litmus[] = {
 	{ "litmus-section-plain", 4, plain, { read_in_section, reuse_after_sections }, NULL },
 	{ "litmus-section-fenced", 4, fenced, { read_in_section, reuse_after_sections }, NULL },
@@ -132,5 +174,8 @@ const struct weak_scenario weak_scenarios_litmus[] = {
 	{ "litmus-newcomers", 3, newcomer, { begin_and_read, reuse_after_sections, begin }, NULL },
 	{ "litmus-refused-plain", 3, plain, { write_pinned_twice, reuse_after_writers }, NULL },
 	{ "litmus-refused-fenced", 3, fenced, { write_pinned_twice, reuse_after_writers }, NULL },
+	{ "litmus-recycle-plain", 4, plain_large, { read_and_leave, revoke_and_recycle }, NULL },
+	{ "litmus-recycle-fenced", 4, fenced_large, { read_and_leave, revoke_and_recycle }, NULL },
+	{ "litmus-reuse-fenced", 4, fenced, { read_and_leave, revoke_and_reuse }, NULL },
 	{ 0 },
 };
