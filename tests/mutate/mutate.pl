@@ -3,8 +3,10 @@
 # Makes one thing wrong in a copy of the sources.
 #
 #	mutate.pl prepare TREE      adds what mutations need to base/atomics.h
-#	mutate.pl list TREE         names every mutation, one per line
-#	mutate.pl apply TREE NAME   makes it, and prints the file
+#	mutate.pl list TREE         every mutation, one per line: its name and its file
+#	mutate.pl apply TREE NAME   makes it
+#	mutate.pl killer TABLE NAME            what noticed it, by the table in docs
+#	mutate.pl record TABLE LIST RESULTS    writes the table anew: of what is listed; what was tried has a new result
 #
 # The weakened orders are found in the sources: each atomic operation that carries a label of docs/MEMORY-ORDER.md is weakened in the
 # half the label speaks of. The others stand in mutations.txt beside this script, each a name, a file and a substitution, tab-separated.
@@ -13,8 +15,9 @@ use warnings;
 use FindBin;
 
 my ($command, $tree, $wanted) = @ARGV;
-die "usage: mutate.pl prepare|list|apply TREE [NAME]\n"
-	unless $tree && ($command =~ /^(prepare|list)$/ || $command eq 'apply' && $wanted);
+my %arguments = (prepare => 2, list => 2, apply => 3, killer => 3, record => 4);
+die "usage: mutate.pl prepare|list TREE, apply TREE NAME, killer TABLE NAME, record TABLE LIST RESULTS\n"
+	unless $command && @ARGV == ($arguments{$command} || 0);
 
 # What an operation becomes when it loses a half, or more.
 my %weaker = (
@@ -104,7 +107,7 @@ sub each_listed
 	my ($found) = @_;
 	for (split /\n/, read_file("$FindBin::Bin/mutations.txt")) {
 		next if /^\s*(#|$)/;
-		my ($name, $path, $substitution, $killer) = split /\t+/;
+		my ($name, $path, $substitution) = split /\t+/;
 		die "mutations.txt: not three columns: $_\n" unless defined $substitution;
 		$found->($name, $path, sub {
 			my $before = my $text = do { read_file("$tree/$path") };
@@ -112,10 +115,49 @@ sub each_listed
 			eval "$substitution; 1" or die "mutations.txt: $name: $@";
 			die "mutations.txt: the pattern of \"$name\" matches nothing in $path any more\n" if $_ eq $before;
 			return $_;
-		}, $killer);
+		});
 	}
 }
 
+# What noticed each, by the table in docs.
+sub killers
+{
+	my ($table) = @_;
+	my %killers;
+	return %killers unless -e $table;
+	/^\| (.+?) \| `.+?` \| (.+?) \|$/ && ($killers{$1} = $2) for split /\n/, read_file($table);
+	return %killers;
+}
+
+my $head = <<'END';
+# Mutations, and what notices them
+Written by `make mutate`. Of what it makes wrong, and how, see [RELIABILITY.md](RELIABILITY.md#mutations). The first name of a weakened order is its
+label in [MEMORY-ORDER.md](MEMORY-ORDER.md). What noticed it is a scenario of `tests/weak`, or a program below `tests/unit`.
+
+| mutation | in | noticed by |
+|---|---|---|
+END
+
+if ($command eq 'killer') {
+	my %killers = killers($tree);
+	print $killers{$wanted} || '', "\n";
+	exit;
+}
+if ($command eq 'record') {
+	my ($table, $list, $results) = @ARGV[ 1 .. 3 ];
+	my %killers = killers($table);
+	for (split /\n/, read_file($results)) {
+		my ($name, undef, $verdict, $result) = split /\t/;
+		$result eq 'ok' ? ($killers{$name} = $verdict) : delete $killers{$name};
+	}
+	my $rows = '';
+	for (split /\n/, read_file($list)) {
+		my ($name, $path) = split /\t/;
+		$rows .= "| $name | `$path` | $killers{$name} |\n" if $killers{$name};
+	}
+	write_file($table, $head . $rows);
+	exit;
+}
 if ($command eq 'prepare') {
 	my $atomics = read_file("$tree/libshm/base/atomics.h");
 	$atomics =~ s/#endif\s*\z/$wrappers/ or die "base/atomics.h does not end with #endif\n";
@@ -126,10 +168,10 @@ if ($command eq 'prepare') {
 my $done = 0;
 for my $each (\&each_order, \&each_listed) {
 	$each->(sub {
-		my ($name, $path, $mutate, $killer) = @_;
+		my ($name, $path, $mutate) = @_;
 		if ($command eq 'list') {
 			$mutate->(); # it must still match
-			print join("\t", $name, $path, $killer || ''), "\n";
+			print "$name\t$path\n";
 		} elsif ($name eq $wanted) {
 			write_file("$tree/$path", $mutate->());
 			$done = 1;

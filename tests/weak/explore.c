@@ -195,7 +195,7 @@ void weak_fail(const char *format, ...)
 	va_end(arguments);
 	fputc('\n', stderr);
 	if (coroutine_count == 0) /* nothing runs yet */
-		_Exit(1);
+		abort();
 	setcontext(&search);
 	abort();
 }

@@ -16,6 +16,9 @@
 
 #include "tests/weak/explore.h"
 
+#define JOBS_MAX 64
+#define EXIT_TOLD 3 /* failed, and has said so */
+
 static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_litmus, weak_scenarios_cache,
 	                                                      weak_scenarios_index, weak_scenarios_reclaim };
 
@@ -37,7 +40,7 @@ static int run(const struct weak_scenario *scenario, unsigned deviations)
 	printf("%-6s %-32s %10llu executions %6.1f s\n", executions ? "ok" : "FAILED", scenario->name,
 	       (unsigned long long)executions, seconds() - began);
 	fflush(stdout);
-	return executions ? EXIT_SUCCESS : EXIT_FAILURE;
+	return executions ? EXIT_SUCCESS : EXIT_TOLD;
 }
 
 static bool wanted(const char *name, int argc, char **argv)
@@ -50,16 +53,37 @@ static bool wanted(const char *name, int argc, char **argv)
 
 static unsigned passed, failed;
 
+static struct job {
+	pid_t process;
+	const char *name;
+} jobs[JOBS_MAX];
+
+/* The job that a process does; 0: one that does nothing. */
+static struct job *job_of(pid_t process)
+{
+	struct job *job = jobs;
+
+	while (job->process != process)
+		job++;
+	return job;
+}
+
 static void collect(void)
 {
 	int status;
+	pid_t process = wait(&status);
+	struct job *job;
 
-	if (wait(&status) < 0)
+	if (process < 0)
 		return;
+	job = job_of(process);
+	job->process = 0;
 	if (status == 0)
 		passed++;
 	else
 		failed++;
+	if (status != 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_TOLD))
+		printf("FAILED %-32s it ended with status %d\n", job->name, status);
 	if (failed && getenv("WEAK_FIRST"))
 		exit(EXIT_FAILURE); /* which ends the others */
 }
@@ -67,12 +91,15 @@ static void collect(void)
 /* Begins what is wanted, each with no more deviations than that. */
 static void search(int argc, char **argv, unsigned deviations_max)
 {
-	const char *jobs = getenv("JOBS");
-	unsigned running = 0, limit = jobs ? (unsigned)atoi(jobs) : 2;
+	const char *number = getenv("JOBS");
+	unsigned running = 0, limit = number ? (unsigned)atoi(number) : 2;
 
+	if (limit < 1 || limit > JOBS_MAX)
+		limit = JOBS_MAX;
 	for (size_t list = 0; list < sizeof scenario_lists / sizeof scenario_lists[0]; list++)
 		for (const struct weak_scenario *scenario = scenario_lists[list]; scenario->name; scenario++) {
 			unsigned deviations = scenario->deviations;
+			struct job *job;
 
 			if (!wanted(scenario->name, argc, argv))
 				continue;
@@ -81,7 +108,10 @@ static void search(int argc, char **argv, unsigned deviations_max)
 				running--;
 			}
 			fflush(stdout);
-			if (fork() == 0) {
+			job = job_of(0);
+			job->name = scenario->name;
+			job->process = fork();
+			if (job->process == 0) {
 				prctl(PR_SET_PDEATHSIG, SIGKILL);
 				_exit(run(scenario, deviations < deviations_max ? deviations : deviations_max));
 			}
