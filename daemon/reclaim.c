@@ -18,13 +18,12 @@
  */
 #include "daemon/reclaim.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "base/platform.h"
-#include "cache/heat.h"
+#include "daemon/clients.h"
 #include "daemon/evacuate.h"
 #include "daemon/growth.h"
 #include "daemon/log.h"
@@ -51,135 +50,25 @@ struct work {
 	uint64_t since_ms; /* in this stage */
 };
 
-struct client {
-	struct control *control;
-	uint64_t hits, misses, sets, deletes; /* of its counters, what was added to the arena's */
-	uint64_t samples;                     /* of its samples of use, what was dealt with */
-};
-
 struct reclaim {
 	struct arena *arena;
 	struct stall stall;
 	const struct policy *policy;
 	struct evacuator evacuator;
 	struct growth growth;
-	struct client *clients;
-	uint32_t client_count, client_room;
+	struct clients clients;
 	uint32_t in_work;   /* segments in a stage */
 	struct work work[]; /* for each segment */
 };
 
-/* ---- clients ------------------------------------------------------------------------------------------------------- */
-
-/* A client may write anything into its counters; they are only numbers. */
-static void add_counter(atomic_u64 *total, uint64_t added)
-{
-	store_relaxed(total, load_relaxed(total) + added);
-}
-
-/* The counters of all threads of a client. */
-static struct client sum_counters(struct control *control)
-{
-	struct control_page *page = control->page;
-	uint64_t high = load_relaxed(&page->thread_high);
-	struct client sum = { .control = control, .samples = load_relaxed(&page->sample_count) };
-
-	for (uint64_t i = 0; i < high && i < THREADS_MAX; i++) {
-		sum.hits += load_relaxed(&page->threads[i].hits);
-		sum.misses += load_relaxed(&page->threads[i].misses);
-		sum.sets += load_relaxed(&page->threads[i].sets);
-		sum.deletes += load_relaxed(&page->threads[i].deletes);
-	}
-	return sum;
-}
-
-static void add_counters(struct reclaim *reclaim, struct client *client)
-{
-	struct arena_header *header = reclaim->arena->header;
-	struct client now = sum_counters(client->control);
-
-	add_counter(&header->gets, now.hits - client->hits + now.misses - client->misses);
-	add_counter(&header->hits, now.hits - client->hits);
-	add_counter(&header->sets, now.sets - client->sets);
-	add_counter(&header->deletes, now.deletes - client->deletes);
-	now.samples = client->samples;
-	*client = now;
-}
-
-static void read_control_pages(struct reclaim *reclaim)
-{
-	for (uint32_t i = 0; i < reclaim->client_count; i++) {
-		struct client *client = &reclaim->clients[i];
-
-		add_counters(reclaim, client);
-		heat_collect(reclaim->evacuator.keeper, client->control, &client->samples);
-	}
-}
-
 int reclaim_add_client(struct reclaim *reclaim, struct control *control)
 {
-	if (reclaim->client_count == reclaim->client_room) {
-		uint32_t room = reclaim->client_room ? reclaim->client_room * 2 : 16;
-		struct client *clients = realloc(reclaim->clients, room * sizeof *clients);
-
-		if (!clients)
-			return -ENOMEM;
-		reclaim->clients = clients;
-		reclaim->client_room = room;
-	}
-	/* What the client of an earlier keeper counted so far is in the arena's totals already. */
-	reclaim->clients[reclaim->client_count++] = sum_counters(control);
-	store_relaxed(&reclaim->arena->header->clients, reclaim->client_count);
-	return 0;
+	return clients_add(&reclaim->clients, control);
 }
 
 void reclaim_remove_client(struct reclaim *reclaim, struct control *control)
 {
-	for (uint32_t i = 0; i < reclaim->client_count; i++) {
-		if (reclaim->clients[i].control != control)
-			continue;
-		add_counters(reclaim, &reclaim->clients[i]);
-		reclaim->clients[i] = reclaim->clients[--reclaim->client_count];
-		break;
-	}
-	store_relaxed(&reclaim->arena->header->clients, reclaim->client_count);
-}
-
-static bool write_pinned(const struct reclaim *reclaim, uint32_t segment)
-{
-	for (uint32_t i = 0; i < reclaim->client_count; i++)
-		if (grace_write_pinned(reclaim->clients[i].control, segment))
-			return true;
-	return false;
-}
-
-static bool view_pinned(const struct reclaim *reclaim, uint32_t segment)
-{
-	for (uint32_t i = 0; i < reclaim->client_count; i++)
-		if (grace_view_pinned(reclaim->clients[i].control, segment))
-			return true;
-	return false;
-}
-
-static uint64_t oldest_section(const struct reclaim *reclaim)
-{
-	uint64_t oldest = UINT64_MAX;
-
-	for (uint32_t i = 0; i < reclaim->client_count; i++) {
-		uint64_t client = grace_oldest(reclaim->clients[i].control);
-
-		oldest = client < oldest ? client : oldest;
-	}
-	return oldest;
-}
-
-static uint32_t revoked_threads(const struct reclaim *reclaim)
-{
-	uint32_t revoked = 0;
-
-	for (uint32_t i = 0; i < reclaim->client_count; i++)
-		revoked += grace_revoked(reclaim->clients[i].control);
-	return revoked;
+	clients_remove(&reclaim->clients, control);
 }
 
 /* ---- choosing what goes -------------------------------------------------------------------------------------------- */
@@ -350,7 +239,7 @@ static uint32_t drain(struct reclaim *reclaim)
 	for (uint32_t segment = 0; segment < arena->segment_count && drained < EVACUATE_BATCH; segment++) {
 		struct work *work = &reclaim->work[segment];
 
-		if (work->stage != STAGE_DRAINING || write_pinned(reclaim, segment))
+		if (work->stage != STAGE_DRAINING || clients_write_pinned(&reclaim->clients, segment))
 			continue;
 		failpoint("reclaim.drained");
 		if (!empty(reclaim, segment)) {
@@ -386,8 +275,8 @@ static uint32_t revoke_stalled(struct reclaim *reclaim)
 		if (work->stage == STAGE_GRACE && now_ms - work->since_ms >= patience_ms && work->epoch > epoch)
 			epoch = work->epoch;
 	}
-	for (uint32_t i = 0; epoch && i < reclaim->client_count; i++)
-		revoked += grace_revoke(reclaim->clients[i].control, epoch);
+	if (epoch)
+		revoked = clients_revoke(&reclaim->clients, epoch);
 	if (!revoked)
 		return 0;
 	stall_revoked(&reclaim->stall, now_ms);
@@ -422,7 +311,7 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 /* GRACE -> PINNED -> free. The control pages are read after a barrier. Return: how many became free. */
 static uint32_t finish(struct reclaim *reclaim)
 {
-	uint64_t oldest = oldest_section(reclaim);
+	uint64_t oldest = clients_oldest_section(&reclaim->clients);
 	uint32_t freed = 0;
 
 	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
@@ -432,7 +321,8 @@ static uint32_t finish(struct reclaim *reclaim)
 			enter_stage(reclaim, segment, STAGE_PINNED);
 		if (work->stage != STAGE_PINNED)
 			continue;
-		if (work->reason == REASON_SPLIT ? revoked_threads(reclaim) != 0 : view_pinned(reclaim, segment))
+		if (work->reason == REASON_SPLIT ? clients_revoked(&reclaim->clients) != 0
+		                                 : clients_view_pinned(&reclaim->clients, segment))
 			continue;
 		give_back(reclaim, segment);
 		freed++;
@@ -477,7 +367,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	}
 	make_room(reclaim, &survey);
 	ghost_set_window(arena, evacuator_ghost_window(&reclaim->evacuator, survey.data[POOL_MAIN]));
-	read_control_pages(reclaim);
+	clients_read(&reclaim->clients, reclaim->evacuator.keeper);
 	if (reclaim->in_work) {
 		if (grace_barrier(arena))
 			return WAITING_MS;
@@ -553,6 +443,7 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 		return NULL;
 	reclaim->arena = arena;
 	stall_set(&reclaim->stall, stall_ms);
+	clients_init(&reclaim->clients, arena);
 	reclaim->policy = &policy_s3fifo;
 	evacuator_init(&reclaim->evacuator, keeper);
 	growth_init(&reclaim->growth);
@@ -565,7 +456,7 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 void reclaim_destroy(struct reclaim *reclaim)
 {
 	if (reclaim)
-		free(reclaim->clients);
+		clients_destroy(&reclaim->clients);
 	free(reclaim);
 }
 
