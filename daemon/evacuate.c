@@ -14,7 +14,8 @@
 #include "object/walk.h"
 
 #define LIVING_WEIGHT 16
-#define KEPT_SHARE_MAX(bytes) ((bytes) / 4 * 3) /* or nothing would be won by evicting a segment in which all is in use */
+#define KEPT_SHARE_MAX(bytes) \
+	((bytes) / 4 * 3) /* or nothing would be won by evicting a segment in which all is in use */
 
 void evacuator_init(struct evacuator *evacuator, struct cache_thread *keeper)
 {
@@ -101,7 +102,8 @@ static enum moved move(struct evacuation *evacuation, const struct index_chain *
 	return MOVED;
 }
 
-static bool judge(const struct evacuation *evacuation, const struct object_view *object, enum pool *pool, uint32_t *heat)
+static bool judge(const struct evacuation *evacuation, const struct object_view *object, enum pool *pool,
+                  uint32_t *heat)
 {
 	if (object_expired(object, evacuation->now_ms))
 		return false;
@@ -115,11 +117,26 @@ static bool judge(const struct evacuation *evacuation, const struct object_view 
 	return true;
 }
 
+/* How long it had been there since it was written: that is in its version. */
+static void count_age(const struct evacuation *evacuation, const struct object_view *object)
+{
+	struct arena_header *header = evacuation->arena->header;
+	uint64_t written_ms = object->version >> 16;
+	uint64_t age_ms = written_ms < evacuation->now_ms ? evacuation->now_ms - written_ms : 0;
+	uint32_t bits = age_ms ? 64 - (uint32_t)__builtin_clzll(age_ms) : 0;
+
+	fetch_add_relaxed(&header->evicted_age_ms, age_ms);
+	fetch_add_relaxed(&header->evicted_ages[bits < EVICTED_AGES ? bits : EVICTED_AGES - 1], 1);
+}
+
 static void evict(const struct evacuation *evacuation, const struct index_chain *chain)
 {
-	if (object_expired(&chain->object, evacuation->now_ms))
+	if (object_expired(&chain->object, evacuation->now_ms)) {
+		fetch_add_relaxed(&evacuation->arena->header->expired_objects, 1);
 		return;
+	}
 	fetch_add_relaxed(&evacuation->arena->header->evicted_objects, 1);
+	count_age(evacuation, &chain->object);
 	if (evacuation->word.pool == POOL_PROBATION && evacuation->policy->ghosts)
 		ghost_add(evacuation->arena, chain->hash);
 }
@@ -186,7 +203,8 @@ void evacuate_expired(const struct arena *arena, uint32_t segment)
 	struct object_view object;
 
 	while (object_walk_next(arena, &walk, &object))
-		index_unlink(arena, &object, generation);
+		if (index_unlink(arena, &object, generation))
+			fetch_add_relaxed(&arena->header->expired_objects, 1);
 	warn_of_faults(&walk);
 }
 

@@ -130,9 +130,11 @@ bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_
 		return true;
 	if (split_finish(arena, growth->segment)) {
 		uint64_t children = load_relaxed(&arena->table[growth->segment].children);
+		bool rebuilt = (uint32_t)children == children >> 32;
 
 		*ret_retired = growth->segment;
-		if ((uint32_t)children == children >> 32 && (uint32_t)children < arena->segment_count)
+		fetch_add_relaxed(rebuilt ? &arena->header->index_rebuilds : &arena->header->index_splits, 1);
+		if (rebuilt && (uint32_t)children < arena->segment_count)
 			leave_crowded(arena, (uint32_t)children); /* few keys, but in long chains: as good as it gets */
 	}
 	growth->segment = GROWTH_NONE;

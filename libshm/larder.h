@@ -271,6 +271,24 @@ int larder_scan(larder *cache, const void *prefix, size_t prefix_size, struct la
 
 enum larder_access { LARDER_SHARED_WRITE = 0, LARDER_READ_ONLY = 1 };
 
+#define LARDER_STAT_AGES 40
+#define LARDER_STAT_POOLS 2
+#define LARDER_STAT_CLASSES 24
+
+/*
+ * The data segments of one pool and TTL class. Class 0: keys that do not expire; c > 0: a life of 2^(c-1) s to less than 2^c
+ * when they were written, the first and the last one also shorter and longer. In an arena of few segments several classes
+ * share theirs, and all is counted for the longest-lived of them.
+ */
+struct larder_stat_class {
+	uint64_t segments;      /* open and condemned ones */
+	uint64_t used_bytes;    /* memory taken from them by writers */
+	uint64_t objects;       /* keys, without expired ones */
+	uint64_t live_bytes;    /* the objects of these: key, value and header */
+	uint64_t expired_bytes; /* objects whose life is over; they go with their segment */
+	uint64_t dead_bytes;    /* objects that were replaced or deleted; they go with their segment, or when it is compacted */
+};
+
 struct larder_stat {
 	size_t size;                   /* in: sizeof(struct larder_stat) */
 	uint64_t arena_bytes;          /* size of the arena */
@@ -297,6 +315,18 @@ struct larder_stat {
 	uint64_t expired_segments;     /* segments given back because all in them had expired */
 	uint64_t evicted_segments;     /* segments given back to make room */
 	uint64_t uptime_ms;            /* age of the arena */
+	uint64_t compacted_segments;   /* segments given back because most in them was dead; what lived was moved */
+	uint64_t expired_objects;      /* keys taken out of the cache by larderd because their life was over */
+	uint64_t evicted_objects;      /* living keys taken out to make room */
+	uint64_t moved_objects;        /* keys moved to another segment, by eviction and compaction */
+	uint64_t evicted_age_ms;       /* sum of the ages of evicted_objects, each since it was last written */
+	uint64_t index_splits;         /* index segments that became two since the arena was made */
+	uint64_t index_rebuilds;       /* index segments that were built anew, without becoming more */
+	uint64_t index_splitting;      /* index segments of which that is under way */
+	/* evicted_objects by age: [0]: less than 1 ms; [i]: from 2^(i-1) ms to less than 2^i; the last: all that were older. */
+	uint64_t evicted_ages[LARDER_STAT_AGES];
+	/* The data segments by eviction pool (0: probation, 1: main) and TTL class. */
+	struct larder_stat_class classes[LARDER_STAT_POOLS][LARDER_STAT_CLASSES];
 };
 
 /*

@@ -15,7 +15,8 @@
 #include "tools/larder_command_line.h"
 #include "tools/larder_invocation.h"
 #include "tools/larder_read.h"
-#include "tools/larder_report.h"
+#include "tools/larder_stat.h"
+#include "tools/larder_verify.h"
 #include "tools/larder_write.h"
 
 static enum outcome help(struct invocation *invocation);

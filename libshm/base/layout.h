@@ -17,7 +17,7 @@
 #include "base/atomics.h"
 
 #ifndef LAYOUT_VERSION /* a test of upgrades makes a larderd of another layout */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 #endif
 #define ARENA_MAGIC UINT64_C(0x414e4552414c4452) /* "RDLARENA": an arena */
 #define CONTROL_MAGIC UINT64_C(0x4c5254434c4452) /* "RDLCTRL": a control page */
@@ -55,6 +55,8 @@ enum pool { POOL_PROBATION = 0, POOL_MAIN = 1, POOLS };
 
 /* ---- arena header ------------------------------------------------------------------------------------------------ */
 
+#define EVICTED_AGES 40 /* powers of two of a millisecond; the last one also counts what was older than 17 years */
+
 struct arena_header {
 	uint64_t magic;
 	uint64_t layout_version;
@@ -79,16 +81,23 @@ struct arena_header {
 	/* Written by the keeper only. */
 	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* begins at 1 */
 	atomic_u64 owner; /* { which larderd this is for the arena : 32 | thread id of its supervisor, or OWNER_DIED : 32 } */
-	atomic_u64 clients;
+
+	/* Written by the keeper only, and read by nobody but for being shown: away from the epoch, which every read looks at. */
+	_Alignas(PRIVATE_LINE) atomic_u64 clients;
 	atomic_u64 expired_segments;
 	atomic_u64 evicted_segments;
 	atomic_u64 compacted_segments;
+	atomic_u64 expired_objects; /* unlinked by the keeper because their life was over */
 	atomic_u64 evicted_objects; /* alive when their segment was evicted, and not moved */
 	atomic_u64 moved_objects;   /* by eviction and compaction */
-	atomic_u64 ghosts;       /* keys that became ghosts, ever: the ghost table's clock */
-	atomic_u64 ghost_window; /* a ghost fades when so many others came after it */
+	atomic_u64 evicted_age_ms;  /* of the evicted objects together, since they were written */
+	atomic_u64 evicted_ages[EVICTED_AGES]; /* [0]: evicted less than 1 ms old; [i]: from 2^(i-1) ms to less than 2^i */
+	atomic_u64 index_splits;
+	atomic_u64 index_rebuilds;
 	atomic_u64 gets, hits, sets,
 		deletes; /* of all clients, dead and alive; brought up to date a few times a second */
+	atomic_u64 ghosts;       /* keys that became ghosts, ever: the ghost table's clock, for writers */
+	atomic_u64 ghost_window; /* a ghost fades when so many others came after it */
 
 	/* Written by whoever allocates. */
 	_Alignas(PRIVATE_LINE) atomic_u32 free_sequence; /* futex: the keeper adds 1 when segments became free */
@@ -286,6 +295,8 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct arena_header, free_sequence),
 		offsetof(struct arena_header, wake_sequence),
 		offsetof(struct arena_header, owner),
+		offsetof(struct arena_header, clients),
+		offsetof(struct arena_header, ghosts),
 		offsetof(struct arena_header, superseded),
 		offsetof(struct arena_header, open_segment),
 		offsetof(struct segment_entry, expires_ms),

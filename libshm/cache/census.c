@@ -4,13 +4,21 @@
  * moved on: so each key is counted once, but for those whose bucket is moved, or that come or go, while they are
  * counted.
  */
+#include <string.h>
+
 #include "cache/internal.h"
 
 #define HOMES_PER_SECTION 256u
 
 struct totals {
+	uint64_t now_ms;
 	uint64_t entries, key_bytes, value_bytes;
+	struct larder_stat_class slabs[SLABS]; /* what objects make up of them */
 };
+
+_Static_assert(LARDER_STAT_POOLS == POOLS && LARDER_STAT_CLASSES == TTL_CLASSES, "there is a place for each slab");
+_Static_assert(sizeof((struct larder_stat *)0)->classes == sizeof((struct totals *)0)->slabs, "and they are in order");
+_Static_assert(LARDER_STAT_AGES == EVICTED_AGES, "there is a place for each age");
 
 static void fetch_objects(const struct arena *arena, const struct index_chain *chain)
 {
@@ -19,17 +27,30 @@ static void fetch_objects(const struct arena *arena, const struct index_chain *c
 			__builtin_prefetch(arena->base + slot_offset(chain->words[slot]));
 }
 
+static void add_object(const struct arena *arena, const struct object_view *object, struct totals *totals)
+{
+	uint32_t slab = segment_slab(segment_load(arena, segment_of(arena, object->offset)));
+
+	totals->entries++;
+	totals->key_bytes += object->key_size;
+	totals->value_bytes += object->counter ? sizeof(int64_t) : object->value_size;
+	if (slab >= SLABS)
+		return;
+	if (object_expired(object, totals->now_ms)) {
+		totals->slabs[slab].expired_bytes += object->size;
+	} else {
+		totals->slabs[slab].objects++;
+		totals->slabs[slab].live_bytes += object->size;
+	}
+}
+
 static void add_chain(const struct arena *arena, const struct index_chain *chain, struct totals *totals)
 {
 	for (uint32_t slot = 0; slot < chain->buckets * BUCKET_SLOTS; slot++) {
 		struct object_view object;
 
-		if (!slot_is_object(chain->words[slot]) ||
-		    !object_parse(arena, slot_offset(chain->words[slot]), &object))
-			continue;
-		totals->entries++;
-		totals->key_bytes += object.key_size;
-		totals->value_bytes += object.counter ? sizeof(int64_t) : object.value_size;
+		if (slot_is_object(chain->words[slot]) && object_parse(arena, slot_offset(chain->words[slot]), &object))
+			add_object(arena, &object, totals);
 	}
 }
 
@@ -72,7 +93,7 @@ static bool add_section(struct cache_thread *thread, uint32_t segment, uint32_t 
 static void count_entries(struct cache_thread *thread, struct larder_stat *stat)
 {
 	const struct arena *arena = &thread->cache->arena;
-	struct totals totals = { 0 };
+	struct totals totals = { .now_ms = arena_now_ms(arena) };
 
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
 		uint32_t home = 0;
@@ -84,6 +105,16 @@ static void count_entries(struct cache_thread *thread, struct larder_stat *stat)
 	stat->entries = totals.entries;
 	stat->key_bytes = totals.key_bytes;
 	stat->value_bytes = totals.value_bytes;
+	memcpy(stat->classes, totals.slabs, sizeof totals.slabs);
+}
+
+static void count_data(const struct arena *arena, uint32_t segment, struct segment_word word, struct larder_stat *stat)
+{
+	struct larder_stat_class *class = &stat->classes[word.pool % POOLS][word.ttl_class % TTL_CLASSES];
+
+	class->segments++;
+	class->used_bytes += word.next_chunk * CHUNK_BYTES;
+	class->dead_bytes += load_relaxed(&arena->table[segment].dead_units) * (uint64_t)OBJECT_UNIT;
 }
 
 static void count_segments(const struct arena *arena, struct larder_stat *stat)
@@ -98,10 +129,12 @@ static void count_segments(const struct arena *arena, struct larder_stat *stat)
 			break;
 		case SEGMENT_OPEN:
 			stat->segments_data++;
+			count_data(arena, segment, word, stat);
 			stat->used_bytes += word.next_chunk * CHUNK_BYTES;
 			break;
 		case SEGMENT_CONDEMNED:
 			stat->segments_condemned++;
+			count_data(arena, segment, word, stat);
 			stat->used_bytes += arena->segment_bytes;
 			break;
 		case SEGMENT_SYSTEM:
@@ -109,6 +142,8 @@ static void count_segments(const struct arena *arena, struct larder_stat *stat)
 			stat->used_bytes += arena->segment_bytes;
 			break;
 		case SEGMENT_INDEX:
+			stat->index_splitting += load_relaxed(&arena->table[segment].children) != 0;
+			/* fallthrough */
 		case SEGMENT_RETIRED:
 			stat->segments_index++;
 			stat->used_bytes += arena->segment_bytes;
@@ -138,8 +173,17 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 		.deletes = load_relaxed(&header->deletes),
 		.expired_segments = load_relaxed(&header->expired_segments),
 		.evicted_segments = load_relaxed(&header->evicted_segments),
+		.compacted_segments = load_relaxed(&header->compacted_segments),
+		.expired_objects = load_relaxed(&header->expired_objects),
+		.evicted_objects = load_relaxed(&header->evicted_objects),
+		.moved_objects = load_relaxed(&header->moved_objects),
+		.evicted_age_ms = load_relaxed(&header->evicted_age_ms),
+		.index_splits = load_relaxed(&header->index_splits),
+		.index_rebuilds = load_relaxed(&header->index_rebuilds),
 		.uptime_ms = arena_now_ms(arena) - header->created_ms,
 	};
-	count_segments(arena, ret_stat);
+	for (uint32_t age = 0; age < EVICTED_AGES; age++)
+		ret_stat->evicted_ages[age] = load_relaxed(&header->evicted_ages[age]);
 	count_entries(thread, ret_stat);
+	count_segments(arena, ret_stat);
 }

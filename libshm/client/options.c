@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define SIZE_SENSIBLE 4096 /* a larger one is not a size but memory that was never set */
+#define SIZE_SENSIBLE 65536 /* a larger one is not a size but memory that was never set */
 
 static int size_of(const void *structure, size_t *ret_size)
 {

@@ -417,10 +417,13 @@ bool index_find_object(const struct arena *arena, const struct object_view *obje
 	return false;
 }
 
-void index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation)
+bool index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation)
 {
 	struct index_chain chain;
+	bool found;
 
-	while (index_find_object(arena, object, generation, &chain) && !empty_slot(&chain, (uint32_t)chain.found))
-		;
+	do
+		found = index_find_object(arena, object, generation, &chain);
+	while (found && !empty_slot(&chain, (uint32_t)chain.found));
+	return found;
 }

@@ -313,8 +313,8 @@ void index_displace(const struct index_chain *chain);
 bool index_find_object(const struct arena *arena, const struct object_view *object, uint32_t generation,
                        struct index_chain *ret_chain);
 
-/* Makes sure that nothing refers to such an object any more. */
-void index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation);
+/* Makes sure that nothing refers to such an object any more. Return: whether something did. */
+bool index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation);
 
 /* Whether so many overflow buckets are in use that the segment should be split soon. */
 static inline bool index_crowded(const struct arena *arena, uint32_t segment)

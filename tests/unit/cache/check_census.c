@@ -116,6 +116,59 @@ START_TEST(test_segments_by_use)
 }
 END_TEST
 
+/* The class in which a key's object lies, whichever classes share segments here. */
+static const struct larder_stat_class *class_of(const struct world *world, const struct larder_stat *stat,
+                                                const char *key, uint64_t *ret_object_bytes)
+{
+	struct object_view view;
+	uint32_t slab;
+
+	look_up(world, key, &view);
+	*ret_object_bytes = view.size;
+	slab = segment_slab(segment_load(world->arena, segment_of(world->arena, view.offset)));
+	return &stat->classes[slab / TTL_CLASSES][slab % TTL_CLASSES];
+}
+
+START_TEST(test_classes)
+{
+	const struct larder_stat_class *lasting, *mortal;
+	uint64_t lasting_bytes, mortal_bytes, segments = 0;
+	struct world world;
+	struct larder_stat stat;
+
+	world_start(&world, MIB);
+	put(&world, "lasting", "1");
+	put(&world, "lasting", "2");
+	put(&world, "another", "3");
+	simple_write(&world, WRITE_DELETE, "another", NULL);
+	put_with(&world, "mortal", "4", 1000, 0);
+	put_with(&world, "longer", "5", 2000, 0);
+	cache_census(&world.self.thread, &stat);
+	lasting = class_of(&world, &stat, "lasting", &lasting_bytes);
+	mortal = class_of(&world, &stat, "mortal", &mortal_bytes);
+	ck_assert_ptr_ne(lasting, mortal);
+	ck_assert_uint_eq(lasting->segments, 1);
+	ck_assert_uint_eq(lasting->used_bytes, CHUNK_BYTES);
+	ck_assert_uint_eq(lasting->objects, 1);
+	ck_assert_uint_eq(lasting->live_bytes, lasting_bytes);
+	ck_assert_uint_eq(lasting->dead_bytes, 2 * lasting_bytes);
+	ck_assert_uint_eq(lasting->expired_bytes, 0);
+	ck_assert_uint_eq(mortal->objects, 2);
+	ck_assert_uint_eq(mortal->live_bytes, 2 * mortal_bytes);
+	world_advance(&world, 1500);
+	cache_census(&world.self.thread, &stat);
+	ck_assert_uint_eq(mortal->objects, 1);
+	ck_assert_uint_eq(mortal->live_bytes, mortal_bytes);
+	ck_assert_uint_eq(mortal->expired_bytes, mortal_bytes);
+	ck_assert_uint_eq(mortal->dead_bytes, 0);
+	for (uint32_t pool = 0; pool < LARDER_STAT_POOLS; pool++)
+		for (uint32_t ttl_class = 0; ttl_class < LARDER_STAT_CLASSES; ttl_class++)
+			segments += stat.classes[pool][ttl_class].segments;
+	ck_assert_uint_eq(segments, stat.segments_data);
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_numbers_of_the_keeper)
 {
 	struct world world;
@@ -132,6 +185,15 @@ START_TEST(test_numbers_of_the_keeper)
 	store_relaxed(&header->deletes, 16);
 	store_relaxed(&header->expired_segments, 17);
 	store_relaxed(&header->evicted_segments, 18);
+	store_relaxed(&header->compacted_segments, 19);
+	store_relaxed(&header->expired_objects, 20);
+	store_relaxed(&header->evicted_objects, 21);
+	store_relaxed(&header->moved_objects, 22);
+	store_relaxed(&header->evicted_age_ms, 23);
+	store_relaxed(&header->index_splits, 24);
+	store_relaxed(&header->index_rebuilds, 25);
+	for (uint32_t age = 0; age < EVICTED_AGES; age++)
+		store_relaxed(&header->evicted_ages[age], 100 + age);
 	world_advance(&world, 100000);
 	cache_census(&world.self.thread, &stat);
 	ck_assert_uint_eq(stat.epoch, 11);
@@ -142,6 +204,15 @@ START_TEST(test_numbers_of_the_keeper)
 	ck_assert_uint_eq(stat.deletes, 16);
 	ck_assert_uint_eq(stat.expired_segments, 17);
 	ck_assert_uint_eq(stat.evicted_segments, 18);
+	ck_assert_uint_eq(stat.compacted_segments, 19);
+	ck_assert_uint_eq(stat.expired_objects, 20);
+	ck_assert_uint_eq(stat.evicted_objects, 21);
+	ck_assert_uint_eq(stat.moved_objects, 22);
+	ck_assert_uint_eq(stat.evicted_age_ms, 23);
+	ck_assert_uint_eq(stat.index_splits, 24);
+	ck_assert_uint_eq(stat.index_rebuilds, 25);
+	for (uint32_t age = 0; age < EVICTED_AGES; age++)
+		ck_assert_uint_eq(stat.evicted_ages[age], 100 + age);
 	ck_assert_uint_ge(stat.uptime_ms, 100000);
 	world_stop(&world);
 }
@@ -155,6 +226,7 @@ int main(void)
 	tcase_add_test(tests, test_totals_follow_every_change);
 	tcase_add_test(tests, test_each_key_counts_once_at_any_stage_of_a_split);
 	tcase_add_test(tests, test_segments_by_use);
+	tcase_add_test(tests, test_classes);
 	tcase_add_test(tests, test_numbers_of_the_keeper);
 	return suite_run("census", tests);
 }

@@ -155,6 +155,24 @@ END_TEST
 
 /* ---- eviction ------------------------------------------------------------------------------------------------------ */
 
+START_TEST(test_the_ages_of_what_is_evicted)
+{
+	struct removal removal;
+	struct arena_header *header;
+
+	removal_start(&removal);
+	header = removal.arena->header;
+	world_advance(&removal.world, 100000); /* between 2^16 and 2^17 ms */
+	condemn(&removal);
+	evacuate_evicted(&removal.evacuator, &policy_fifo, removal.segment);
+	ck_assert_uint_eq(load_relaxed(&header->evicted_objects), KEYS);
+	ck_assert_uint_eq(load_relaxed(&header->evicted_ages[17]), KEYS);
+	ck_assert_uint_ge(load_relaxed(&header->evicted_age_ms), KEYS * UINT64_C(100000));
+	ck_assert_uint_le(load_relaxed(&header->evicted_age_ms), KEYS * UINT64_C(130000));
+	removal_stop(&removal);
+}
+END_TEST
+
 START_TEST(test_what_was_used_twice_goes_to_main_and_the_rest_becomes_ghosts)
 {
 	struct removal removal;
@@ -349,6 +367,7 @@ int main(void)
 	tcase_add_test(tests, test_burst_of_uses_counts_once);
 	tcase_add_test(tests, test_writing_again_is_a_use_and_keeps_the_pool);
 	tcase_add_test(tests, test_heat_of_a_bucket_that_is_being_split_stays);
+	tcase_add_test(tests, test_the_ages_of_what_is_evicted);
 	tcase_add_test(tests, test_what_was_used_twice_goes_to_main_and_the_rest_becomes_ghosts);
 	tcase_add_test(tests, test_what_was_used_in_main_goes_round_once_more_for_each_use);
 	tcase_add_test(tests, test_fifo_keeps_nothing);

@@ -66,6 +66,8 @@ START_TEST(test_crowded_segment_is_split)
 	ck_assert_uint_eq(retired, first);
 	ck_assert_int_eq(segment_load(world.arena, first).state, SEGMENT_RETIRED);
 	ck_assert_uint_eq(load_relaxed(&world.arena->directory[0]), child[0]);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_splits), 1);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_rebuilds), 0);
 	ck_assert(!growth_run(&growth, world.arena, &retired));
 	ck_assert_uint_eq(retired, GROWTH_NONE);
 	world_stop(&world);
@@ -93,6 +95,8 @@ START_TEST(test_crowded_segment_with_few_keys_is_built_anew)
 	ck_assert_uint_eq(retired, first);
 	child_segments(&world, first, child);
 	ck_assert_uint_eq(child[0], child[1]);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_splits), 0);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_rebuilds), 1);
 	ck_assert(!index_crowded(world.arena, child[0]));
 	ck_assert(!growth_run(&growth, world.arena, &retired));
 	for (uint32_t i = 4 * world.arena->homes; i < 5 * world.arena->homes; i++) {

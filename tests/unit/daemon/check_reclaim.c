@@ -67,6 +67,7 @@ START_TEST(test_expired_objects_are_unlinked_and_others_are_not)
 	house_work(&house);
 	cache_census(&house.world.self.thread, &stat);
 	ck_assert_uint_eq(stat.entries, 334);
+	ck_assert_uint_eq(stat.expired_objects, 1000 - 334);
 	for (uint32_t i = 0; i < 1000; i += 3) {
 		char key[16];
 
