@@ -7,9 +7,9 @@
 #include "cache/heat.h"
 #include "epoch/grace.h"
 
-void clients_init(struct clients *clients, struct arena *arena)
+void clients_init(struct clients *clients, struct arena *arena, struct estimate *estimate)
 {
-	*clients = (struct clients){ .arena = arena };
+	*clients = (struct clients){ .arena = arena, .estimate = estimate };
 }
 
 void clients_destroy(struct clients *clients)
@@ -30,7 +30,9 @@ static struct known_client sum_counters(struct control *control)
 {
 	struct control_page *page = control->page;
 	uint64_t high = load_relaxed(&page->thread_high);
-	struct known_client sum = { .control = control, .samples = load_relaxed(&page->sample_count) };
+	struct known_client sum = { .control = control,
+		                    .samples = load_relaxed(&page->sample_count),
+		                    .usages = load_relaxed(&page->usage_count) };
 
 	for (uint64_t i = 0; i < high && i < THREADS_MAX; i++) {
 		sum.hits += load_relaxed(&page->threads[i].hits);
@@ -46,11 +48,13 @@ static void add_counters(struct clients *clients, struct known_client *client)
 	struct arena_header *header = clients->arena->header;
 	struct known_client now = sum_counters(client->control);
 
+	estimate_count_lookups(clients->estimate, now.hits - client->hits + now.misses - client->misses);
 	add_counter(&header->gets, now.hits - client->hits + now.misses - client->misses);
 	add_counter(&header->hits, now.hits - client->hits);
 	add_counter(&header->sets, now.sets - client->sets);
 	add_counter(&header->deletes, now.deletes - client->deletes);
 	now.samples = client->samples;
+	now.usages = client->usages;
 	*client = now;
 }
 
@@ -61,6 +65,7 @@ void clients_read(struct clients *clients, struct cache_thread *keeper)
 
 		add_counters(clients, client);
 		heat_collect(keeper, client->control, &client->samples);
+		estimate_read(clients->estimate, client->control, &client->usages);
 	}
 }
 

@@ -7,20 +7,22 @@
 #include <stdint.h>
 
 #include "cache/cache.h"
+#include "daemon/estimate.h"
 
 struct known_client {
 	struct control *control;
 	uint64_t hits, misses, sets, deletes; /* of its counters, what was added to the arena's */
-	uint64_t samples;                     /* of its samples of use, what was dealt with */
+	uint64_t samples, usages;             /* of what it reported, what was dealt with */
 };
 
 struct clients {
 	struct arena *arena;
 	struct known_client *list;
 	uint32_t count, room;
+	struct estimate *estimate; /* is told of what they report */
 };
 
-void clients_init(struct clients *clients, struct arena *arena);
+void clients_init(struct clients *clients, struct arena *arena, struct estimate *estimate);
 void clients_destroy(struct clients *clients);
 
 /* As reclaim_add_client and reclaim_remove_client. */

@@ -56,6 +56,7 @@ struct reclaim {
 	const struct policy *policy;
 	struct evacuator evacuator;
 	struct growth growth;
+	struct estimate estimate;
 	struct clients clients;
 	uint32_t in_work;   /* segments in a stage */
 	struct work work[]; /* for each segment */
@@ -368,6 +369,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	make_room(reclaim, &survey);
 	ghost_set_window(arena, evacuator_ghost_window(&reclaim->evacuator, survey.data[POOL_MAIN]));
 	clients_read(&reclaim->clients, reclaim->evacuator.keeper);
+	estimate_tell(&reclaim->estimate, &survey);
 	if (reclaim->in_work) {
 		if (grace_barrier(arena))
 			return WAITING_MS;
@@ -443,7 +445,8 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 		return NULL;
 	reclaim->arena = arena;
 	stall_set(&reclaim->stall, stall_ms);
-	clients_init(&reclaim->clients, arena);
+	estimate_init(&reclaim->estimate, arena);
+	clients_init(&reclaim->clients, arena, &reclaim->estimate);
 	reclaim->policy = &policy_s3fifo;
 	evacuator_init(&reclaim->evacuator, keeper);
 	growth_init(&reclaim->growth);
@@ -455,8 +458,10 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 
 void reclaim_destroy(struct reclaim *reclaim)
 {
-	if (reclaim)
+	if (reclaim) {
 		clients_destroy(&reclaim->clients);
+		estimate_destroy(&reclaim->estimate);
+	}
 	free(reclaim);
 }
 

@@ -30,6 +30,7 @@ static void look_at_full(const struct arena *arena, uint32_t segment, struct seg
 	uint64_t dead_bytes = load_relaxed(&arena->table[segment].dead_units) * (uint64_t)OBJECT_UNIT;
 
 	survey->data[word.pool]++;
+	survey->dead_bytes += dead_bytes < arena->segment_bytes ? dead_bytes : arena->segment_bytes;
 	enqueue(&survey->oldest[word.pool], segment, load_relaxed(&arena->table[segment].opened_ms));
 	if (dead_bytes != 0)
 		enqueue(&survey->wasted, segment,
@@ -43,8 +44,11 @@ void survey_take(const struct arena *arena, struct survey *ret_survey)
 		struct segment_word word = segment_load(arena, segment);
 
 		ret_survey->free += word.state == SEGMENT_FREE;
+		ret_survey->index += word.state == SEGMENT_INDEX || word.state == SEGMENT_RETIRED;
 		if (word.state != SEGMENT_OPEN)
 			continue;
+		if (word.next_chunk < arena->chunks)
+			ret_survey->empty_bytes += (arena->chunks - word.next_chunk) * CHUNK_BYTES;
 		if (is_filling(arena, segment, word))
 			enqueue(&ret_survey->filling, segment, load_relaxed(&arena->table[segment].opened_ms));
 		else

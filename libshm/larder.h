@@ -271,6 +271,8 @@ int larder_scan(larder *cache, const void *prefix, size_t prefix_size, struct la
 
 enum larder_access { LARDER_SHARED_WRITE = 0, LARDER_READ_ONLY = 1 };
 
+#define LARDER_STAT_ESTIMATES 5
+#define LARDER_STAT_UNKNOWN UINT64_MAX /* there are not enough samples yet */
 #define LARDER_STAT_AGES 40
 #define LARDER_STAT_POOLS 2
 #define LARDER_STAT_CLASSES 24
@@ -323,6 +325,10 @@ struct larder_stat {
 	uint64_t index_splits;         /* index segments that became two since the arena was made */
 	uint64_t index_rebuilds;       /* index segments that were built anew, without becoming more */
 	uint64_t index_splitting;      /* index segments of which that is under way */
+	uint64_t estimate_keys;        /* what estimated_misses rests on: keys in a sample, */
+	uint64_t estimate_samples;     /* and lookups of them that were counted */
+	/* Of a million lookups, how many would miss with a quarter, half, all, twice, four times the memory; LARDER_STAT_UNKNOWN. */
+	uint64_t estimated_misses[LARDER_STAT_ESTIMATES];
 	/* evicted_objects by age: [0]: less than 1 ms; [i]: from 2^(i-1) ms to less than 2^i; the last: all that were older. */
 	uint64_t evicted_ages[LARDER_STAT_AGES];
 	/* The data segments by eviction pool (0: probation, 1: main) and TTL class. */

@@ -42,7 +42,9 @@ enum stat_kind { STAT_COUNT, STAT_BYTES, STAT_MILLISECONDS, STAT_ACCESS };
 	X(evicted_age_ms, STAT_MILLISECONDS) \
 	X(index_splits, STAT_COUNT) \
 	X(index_rebuilds, STAT_COUNT) \
-	X(index_splitting, STAT_COUNT)
+	X(index_splitting, STAT_COUNT) \
+	X(estimate_keys, STAT_COUNT) \
+	X(estimate_samples, STAT_COUNT)
 
 static const struct stat_field {
 	const char *name;
@@ -56,8 +58,10 @@ static const struct stat_field {
 
 #define STAT_FIELDS (sizeof stat_fields / sizeof stat_fields[0])
 
-_Static_assert(sizeof(struct larder_stat) - sizeof((struct larder_stat *)0)->evicted_ages -
-                               sizeof((struct larder_stat *)0)->classes ==
+#define SIZE_OF_FIELD(field) sizeof(((struct larder_stat *)0)->field)
+
+_Static_assert(sizeof(struct larder_stat) - SIZE_OF_FIELD(estimated_misses) - SIZE_OF_FIELD(evicted_ages) -
+                               SIZE_OF_FIELD(classes) ==
                        sizeof(size_t) + STAT_FIELDS * sizeof(uint64_t),
                "STAT_TABLE names every number of struct larder_stat");
 
@@ -183,6 +187,39 @@ static void ages_text(const struct larder_stat *stat)
 	       most);
 }
 
+/* ---- the estimate -------------------------------------------------------------------------------------------------- */
+
+static const double estimate_memory[LARDER_STAT_ESTIMATES] = { 0.25, 0.5, 1, 2, 4 };
+
+static void estimates_json(const struct larder_stat *stat)
+{
+	fputs(",\"estimated_miss_ratios\":[", stdout);
+	for (int i = 0; i < LARDER_STAT_ESTIMATES; i++) {
+		printf("%s{\"memory\":%g,\"miss_ratio\":", i ? "," : "", estimate_memory[i]);
+		if (stat->estimated_misses[i] == LARDER_STAT_UNKNOWN)
+			fputs("null}", stdout);
+		else
+			printf("%.4f}", (double)stat->estimated_misses[i] / 1e6);
+	}
+	fputs("]", stdout);
+}
+
+static void estimates_text(const struct larder_stat *stat)
+{
+	if (stat->estimated_misses[0] == LARDER_STAT_UNKNOWN) {
+		printf("\nEstimate of misses with more or less memory: not enough samples yet\n");
+		return;
+	}
+	printf("\nEstimate of misses (LRU), from %" PRIu64 " lookups of a sample of keys\nmemory    ",
+	       stat->estimate_samples);
+	for (int i = 0; i < LARDER_STAT_ESTIMATES; i++)
+		printf("%8gx", estimate_memory[i]);
+	printf("\nmiss ratio");
+	for (int i = 0; i < LARDER_STAT_ESTIMATES; i++)
+		printf("%9.4f", (double)stat->estimated_misses[i] / 1e6);
+	putchar('\n');
+}
+
 /* ---- the classes --------------------------------------------------------------------------------------------------- */
 
 static const char *pool_name(uint32_t pool)
@@ -261,10 +298,12 @@ enum outcome command_stat(struct invocation *invocation)
 	              (double)stat.used_bytes - (double)stat.key_bytes - (double)stat.value_bytes, stat.entries, "");
 	if (!invocation->json) {
 		ages_text(&stat);
+		estimates_text(&stat);
 		show_classes(&stat, false);
 		return OUTCOME_OK;
 	}
 	ages_json(&stat);
+	estimates_json(&stat);
 	fputs(",\"classes\":[", stdout);
 	show_classes(&stat, true);
 	puts("]}");

@@ -55,6 +55,8 @@ enum pool { POOL_PROBATION = 0, POOL_MAIN = 1, POOLS };
 
 /* ---- arena header ------------------------------------------------------------------------------------------------ */
 
+#define ESTIMATES 5 /* for a quarter, half, all, twice, four times the memory */
+#define ESTIMATE_UNKNOWN UINT64_MAX
 #define EVICTED_AGES 40 /* powers of two of a millisecond; the last one also counts what was older than 17 years */
 
 struct arena_header {
@@ -98,6 +100,9 @@ struct arena_header {
 		deletes; /* of all clients, dead and alive; brought up to date a few times a second */
 	atomic_u64 ghosts;       /* keys that became ghosts, ever: the ghost table's clock, for writers */
 	atomic_u64 ghost_window; /* a ghost fades when so many others came after it */
+	atomic_u32 usage_threshold; /* uses of keys whose hash is not below it need not be reported (struct usage) */
+	atomic_u64 estimate_keys, estimate_samples; /* what the next line rests on */
+	atomic_u64 estimate_misses[ESTIMATES]; /* of a million lookups with other sizes of memory; ESTIMATE_UNKNOWN */
 
 	/* Written by whoever allocates. */
 	_Alignas(PRIVATE_LINE) atomic_u32 free_sequence; /* futex: the keeper adds 1 when segments became free */
@@ -243,6 +248,20 @@ struct thread_line {
 /* Slot words of objects that were used, from clients that cannot raise the heat themselves. Old ones are written over. */
 #define SAMPLES 512
 
+/*
+ * Uses of keys that are in a sample: those of which the lowest USAGE_SAMPLE_BITS bits of the hash are zero and the next 16 below
+ * usage_threshold. For estimates: one may be lost, or its words of two different uses.
+ */
+#define USAGES 2048
+#define USAGE_SAMPLE_BITS 8
+#define USAGE_THRESHOLD_MAX 65536u
+enum usage_kind { USAGE_MISS = 1, USAGE_HIT, USAGE_STORE, USAGE_DELETE };
+
+struct usage {
+	atomic_u64 key;    /* { hash without the bits that are zero : 56 | enum usage_kind : 8 }; 0: larderd has it */
+	atomic_u64 object; /* { remaining life in ms, 0 for ever : 32 | bytes : 32 } */
+};
+
 struct control_page {
 	uint64_t magic;
 	uint64_t layout_stamp;
@@ -252,6 +271,8 @@ struct control_page {
 	atomic_u64 thread_high; /* lines ever used: the keeper looks at no others */
 	_Alignas(PRIVATE_LINE) atomic_u64 sample_count; /* samples ever written */
 	_Alignas(PRIVATE_LINE) atomic_u64 samples[SAMPLES];
+	_Alignas(PRIVATE_LINE) atomic_u64 usage_count; /* usages ever written */
+	_Alignas(PRIVATE_LINE) struct usage usages[USAGES];
 	_Alignas(PRIVATE_LINE) struct thread_line threads[THREADS_MAX];
 	/* atomic_u32 pins[PIN_SHARDS][segment_count]: how many views hold a segment back */
 };
@@ -280,6 +301,8 @@ static inline uint64_t layout_stamp(void)
 		CHAIN_BUCKETS,
 		THREADS_MAX,
 		SAMPLES,
+		USAGES,
+		USAGE_SAMPLE_BITS,
 		PIN_SHARDS,
 		SEGMENT_STATE_SHIFT,
 		SEGMENT_CLASS_SHIFT,

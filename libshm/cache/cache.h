@@ -38,6 +38,7 @@ struct cache_thread {
 	uint32_t line;
 	uint32_t shard;
 	uint64_t recent[1 << CACHE_RECENT_BITS]; /* objects whose heat it raised not long ago (heat.h) */
+	uint64_t recent_usage;                   /* the hash of the key whose use it reported last (usage.h) */
 };
 
 /*

@@ -18,6 +18,7 @@ struct totals {
 
 _Static_assert(LARDER_STAT_POOLS == POOLS && LARDER_STAT_CLASSES == TTL_CLASSES, "there is a place for each slab");
 _Static_assert(sizeof((struct larder_stat *)0)->classes == sizeof((struct totals *)0)->slabs, "and they are in order");
+_Static_assert(LARDER_STAT_ESTIMATES == ESTIMATES && LARDER_STAT_UNKNOWN == ESTIMATE_UNKNOWN, "they mean the same");
 _Static_assert(LARDER_STAT_AGES == EVICTED_AGES, "there is a place for each age");
 
 static void fetch_objects(const struct arena *arena, const struct index_chain *chain)
@@ -180,8 +181,12 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 		.evicted_age_ms = load_relaxed(&header->evicted_age_ms),
 		.index_splits = load_relaxed(&header->index_splits),
 		.index_rebuilds = load_relaxed(&header->index_rebuilds),
+		.estimate_keys = load_relaxed(&header->estimate_keys),
+		.estimate_samples = load_relaxed(&header->estimate_samples),
 		.uptime_ms = arena_now_ms(arena) - header->created_ms,
 	};
+	for (uint32_t i = 0; i < ESTIMATES; i++)
+		ret_stat->estimated_misses[i] = load_relaxed(&header->estimate_misses[i]);
 	for (uint32_t age = 0; age < EVICTED_AGES; age++)
 		ret_stat->evicted_ages[age] = load_relaxed(&header->evicted_ages[age]);
 	count_entries(thread, ret_stat);

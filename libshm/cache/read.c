@@ -9,6 +9,7 @@
 #include "base/failpoint.h"
 #include "cache/heat.h"
 #include "cache/internal.h"
+#include "cache/usage.h"
 
 static inline void describe(const struct object_view *object, uint64_t ttl_ms, uint64_t value_size, uint64_t version,
                             struct larder_item *ret_item)
@@ -113,6 +114,21 @@ static inline __attribute__((always_inline)) void fetch_object(const struct aren
 		__builtin_prefetch(arena->base + slot_offset(word) + i * CACHE_LINE);
 }
 
+/* A lookup of a key that is in the sample, how it ended and what is known of what was found. */
+static void note_usage(struct cache_thread *thread, uint64_t hash, size_t key_size, int result,
+                       const struct larder_item *item)
+{
+	uint32_t flags;
+
+	if (result == LARDER_MISS) {
+		usage_note(thread, USAGE_MISS, hash, 0, 0);
+		return;
+	}
+	flags = (item->ttl_ms ? OBJECT_EXPIRES : 0) | (item->flags ? OBJECT_FLAGS : 0);
+	usage_note(thread, USAGE_HIT, hash, object_size(flags, (uint32_t)key_size, (uint32_t)item->value_size),
+	           item->ttl_ms);
+}
+
 /* ---- get ----------------------------------------------------------------------------------------------------------- */
 
 /* As index_confirm, but hashes the key once more, and only where it is not as was guessed: that is cheaper than to keep the hash. */
@@ -163,6 +179,23 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 	return result;
 }
 
+/* A get of a key that is in the sample. */
+static __attribute__((noinline)) int get_sampled(struct cache_thread *thread, const void *key, size_t key_size,
+                                                 void *buffer, size_t buffer_size, struct larder_item *ret_item)
+{
+	const struct arena *arena = &thread->cache->arena;
+	const uint64_t hash = hash_key(arena->secret, key, key_size);
+	struct larder_item item;
+	int result;
+
+	epoch_enter(&thread->reader);
+	result = get_any(thread, key, key_size, buffer, buffer_size, &item, index_guess(arena, hash));
+	if (ret_item && result != LARDER_MISS)
+		*ret_item = item;
+	note_usage(thread, hash, key_size, result, &item);
+	return result;
+}
+
 /* A get of a key that is not short, or of nothing that can be. */
 static __attribute__((noinline)) int get_other(struct cache_thread *thread, const void *key, size_t key_size,
                                                void *buffer, size_t buffer_size, struct larder_item *ret_item)
@@ -173,6 +206,8 @@ static __attribute__((noinline)) int get_other(struct cache_thread *thread, cons
 	if (!cache_key_valid(key, key_size) || (!buffer && buffer_size))
 		return -EINVAL;
 	hash = hash_key(arena->secret, key, key_size);
+	if (usage_sampled(hash))
+		return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
 	epoch_enter(&thread->reader);
 	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, index_guess(arena, hash));
 }
@@ -196,6 +231,8 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !buffer, 0))
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
 	guess = hash_short_key(arena->secret, key, key_size);
+	if (usage_sampled(guess))
+		return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
 	entered = epoch_enter(&thread->reader);
 	guess = index_guess(arena, guess);
 	fetch_object(arena, guess); /* where the value begins is known only when the first line has come */
@@ -285,6 +322,20 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
 	return result;
 }
 
+/* A view of a key that is in the sample. */
+static __attribute__((noinline)) int view_sampled(struct cache_thread *thread, const void *key, size_t key_size,
+                                                  struct larder_view *ret_view)
+{
+	const struct arena *arena = &thread->cache->arena;
+	const uint64_t hash = hash_key(arena->secret, key, key_size);
+	int result;
+
+	epoch_enter(&thread->reader);
+	result = view_any(thread, key, key_size, ret_view, index_guess(arena, hash));
+	note_usage(thread, hash, key_size, result, &ret_view->item);
+	return result;
+}
+
 static __attribute__((noinline)) int view_other(struct cache_thread *thread, const void *key, size_t key_size,
                                                 struct larder_view *ret_view)
 {
@@ -294,6 +345,8 @@ static __attribute__((noinline)) int view_other(struct cache_thread *thread, con
 	if (!cache_key_valid(key, key_size) || !ret_view)
 		return -EINVAL;
 	hash = hash_key(arena->secret, key, key_size);
+	if (usage_sampled(hash))
+		return view_sampled(thread, key, key_size, ret_view);
 	epoch_enter(&thread->reader);
 	return view_any(thread, key, key_size, ret_view, index_guess(arena, hash));
 }
@@ -310,6 +363,8 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
 		return view_other(thread, key, key_size, ret_view);
 	guess = hash_short_key(arena->secret, key, key_size);
+	if (usage_sampled(guess))
+		return view_sampled(thread, key, key_size, ret_view);
 	entered = epoch_enter(&thread->reader);
 	guess = index_guess(arena, guess);
 	fetch_object(arena, guess);
@@ -427,13 +482,24 @@ static size_t read_group(const struct arena *arena, const uint64_t hashes[GROUP]
 	return hits;
 }
 
-/* Notes the use of what was found. */
+static __attribute__((noinline)) void note_entry(struct cache_thread *thread, const struct larder_mget_entry *entry,
+                                                 uint64_t hash, uint64_t word)
+{
+	bool found = entry->result == LARDER_OK || entry->result == LARDER_TRUNCATED;
+
+	if (found && heat_counts(word))
+		heat_note(thread, entry->key, entry->key_size, word);
+	if (usage_sampled(hash) && entry->result >= 0)
+		note_usage(thread, hash, entry->key_size, entry->result, &entry->item);
+}
+
+/* Notes how the keys were used. */
 static void note_group(struct cache_thread *thread, const struct larder_mget_entry *group, size_t keys,
-                       const uint64_t words[GROUP])
+                       const uint64_t hashes[GROUP], const uint64_t words[GROUP])
 {
 	for (size_t i = 0; i < keys; i++)
-		if (heat_counts(words[i]) && (group[i].result == LARDER_OK || group[i].result == LARDER_TRUNCATED))
-			heat_note(thread, group[i].key, group[i].key_size, words[i]);
+		if (heat_counts(words[i]) || usage_sampled(hashes[i]))
+			note_entry(thread, &group[i], hashes[i], words[i]);
 }
 
 void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, size_t entry_count)
@@ -459,7 +525,7 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 		} while (__builtin_expect(!epoch_exit(&thread->reader), 0));
 		count(&thread->reader.line->misses, keys - hits);
 		count(&thread->reader.line->hits, hits);
-		note_group(thread, group, keys, guesses);
+		note_group(thread, group, keys, hashes, guesses);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "base/failpoint.h"
 #include "base/platform.h"
 #include "cache/internal.h"
+#include "cache/usage.h"
 
 /* Beside the results of larder.h, what one attempt can come to. */
 enum attempt {
@@ -147,6 +148,9 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	if (writer->chain.found >= 0)
 		count_dead(arena, &writer->chain.object);
 	failpoint("write.committed");
+	if (usage_sampled(writer->hash))
+		usage_note(thread, USAGE_STORE, writer->hash, size,
+		           plan->expires_ms ? plan->expires_ms - writer->now_ms : 0);
 	writer->published = true;
 	writer->result->version = plan->version;
 	return LARDER_OK;
@@ -280,6 +284,8 @@ static int write_delete(struct writer *writer)
 	if (index_remove(&writer->chain) != INDEX_DONE)
 		return ATTEMPT_AGAIN;
 	count_dead(&writer->thread->cache->arena, &writer->chain.object);
+	if (usage_sampled(writer->hash))
+		usage_note(writer->thread, USAGE_DELETE, writer->hash, 0, 0);
 	writer->published = true;
 	return LARDER_OK;
 }

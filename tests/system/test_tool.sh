@@ -367,11 +367,12 @@ test_json() {
 	call get binary --json </dev/null
 	jq -r .value_base64 "$dir/out" | base64 -d >"$dir/decoded"
 	note "$(cmp -s "$dir/value" "$dir/decoded" && echo yes)" "a large binary value as JSON"
-	json 'keys | length' 36 stat
+	json 'keys | length' 39 stat
 	json '.entries > 0 and .arena_bytes == 67108864 and .access == "shared-write"' true stat
 	json '[.classes[] | select(.pool == "probation")] | length > 0' true stat
 	json '[.classes[].objects] | add == '"$(field entries)" true stat
 	json '.evicted_age' null stat
+	json '[.estimated_miss_ratios[] | [.memory, .miss_ratio]] | tostring' '[[0.25,null],[0.5,null],[1,null],[2,null],[4,null]]' stat
 	json '.hit_ratio >= 0 and .hit_ratio <= 1' true stat
 	json .sound true verify
 	json '.library | type' string version

@@ -192,6 +192,10 @@ START_TEST(test_numbers_of_the_keeper)
 	store_relaxed(&header->evicted_age_ms, 23);
 	store_relaxed(&header->index_splits, 24);
 	store_relaxed(&header->index_rebuilds, 25);
+	store_relaxed(&header->estimate_keys, 26);
+	store_relaxed(&header->estimate_samples, 27);
+	for (uint32_t i = 0; i < ESTIMATES; i++)
+		store_relaxed(&header->estimate_misses[i], 200 + i);
 	for (uint32_t age = 0; age < EVICTED_AGES; age++)
 		store_relaxed(&header->evicted_ages[age], 100 + age);
 	world_advance(&world, 100000);
@@ -211,6 +215,10 @@ START_TEST(test_numbers_of_the_keeper)
 	ck_assert_uint_eq(stat.evicted_age_ms, 23);
 	ck_assert_uint_eq(stat.index_splits, 24);
 	ck_assert_uint_eq(stat.index_rebuilds, 25);
+	ck_assert_uint_eq(stat.estimate_keys, 26);
+	ck_assert_uint_eq(stat.estimate_samples, 27);
+	for (uint32_t i = 0; i < ESTIMATES; i++)
+		ck_assert_uint_eq(stat.estimated_misses[i], 200 + i);
 	for (uint32_t age = 0; age < EVICTED_AGES; age++)
 		ck_assert_uint_eq(stat.evicted_ages[age], 100 + age);
 	ck_assert_uint_ge(stat.uptime_ms, 100000);
