@@ -55,7 +55,7 @@ END_TEST
 
 START_TEST(test_sizes_without_sense)
 {
-	static const size_t sizes[] = { 0, 1, sizeof(size_t) - 1, 4097, SIZE_MAX };
+	static const size_t sizes[] = { 0, 1, sizeof(size_t) - 1, 65537, SIZE_MAX };
 	struct known given = { 0, 1, 2 }, known;
 
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
