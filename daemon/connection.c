@@ -31,6 +31,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/wire.h"
+#include "daemon/deferred.h"
 #include "daemon/hello.h"
 #include "daemon/log.h"
 #include "daemon/message.h"
@@ -40,24 +41,12 @@
 #define GREETING_MS 5000 /* for the HELLO of a client that connected */
 #define ASK_MS 20        /* after a hang-up, to ask for the lease again; twice as long each further time, up to */
 #define ASK_MS_MAX 5000
-#define DEFER_MS 500         /* how long a write may wait for memory */
 #define REQUESTS_PER_TURN 16 /* then it is others' turn */
 #define STRANGERS_MAX 16     /* who may wait for their refusal at a time */
 #define GREETINGS_MAX 64     /* connections beside those that max_clients allows */
 #define DEPOSITS_MAX 16      /* unanswered ones: so few that the answers always have room in the socket */
 
-#define DEFERRED_BYTES_MAX (UINT64_C(16) << 20) /* of all writes together that wait for memory */
-
 enum state { GREETING, KEEPING, ATTACHED, LEAVING };
-
-/* A write that waits for memory, with its own copy of key and value. */
-struct deferred {
-	struct write_request request;
-	uint64_t request_id;
-	uint64_t until_ms;
-	uint64_t bytes;
-	unsigned char data[];
-};
 
 struct connection {
 	LIST_ENTRY(connection) all;
@@ -263,22 +252,12 @@ static bool answer(struct connection *connection, uint64_t request_id, int resul
 static bool defer(struct connection *connection, uint64_t request_id, const struct write_request *request)
 {
 	struct keeper *keeper = connection->keeper;
-	uint64_t bytes = sizeof(struct deferred) + request->key_size + request->value_size;
-	struct deferred *deferred;
+	struct deferred *deferred =
+		deferred_create(request, request_id, DEFERRED_BYTES_MAX - keeper->deferred_bytes);
 
-	if (keeper->deferred_bytes + bytes > DEFERRED_BYTES_MAX)
-		return false;
-	deferred = malloc(bytes);
 	if (!deferred)
 		return false;
-	*deferred = (struct deferred){
-		.request = *request, .request_id = request_id, .until_ms = monotonic_ms() + DEFER_MS, .bytes = bytes
-	};
-	memcpy(deferred->data, request->key, request->key_size);
-	memcpy(deferred->data + request->key_size, request->value, request->value_size);
-	deferred->request.key = deferred->data;
-	deferred->request.value = deferred->data + request->key_size;
-	keeper->deferred_bytes += bytes;
+	keeper->deferred_bytes += deferred->bytes;
 	connection->deferred = deferred;
 	TAILQ_INSERT_TAIL(&keeper->deferred, connection, waiting);
 	event_del(&connection->readable); /* requests are answered in order */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/deferred.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "tests/support/suite.h"
+
+START_TEST(test_copy)
+{
+	char key[] = "key", value[] = "value";
+	const struct write_request request = {
+		.operation = WRITE_CAS, .key = key, .key_size = 3, .value = value, .value_size = 5, .expected_version = 9
+	};
+	uint64_t now_ms = monotonic_ms();
+	struct deferred *deferred = deferred_create(&request, 4, UINT64_MAX);
+
+	ck_assert_ptr_nonnull(deferred);
+	memset(key, 'x', 3);
+	memset(value, 'x', 5);
+	ck_assert_mem_eq(deferred->request.key, "key", 3);
+	ck_assert_mem_eq(deferred->request.value, "value", 5);
+	ck_assert_int_eq(deferred->request.operation, WRITE_CAS);
+	ck_assert_uint_eq(deferred->request.expected_version, 9);
+	ck_assert_uint_eq(deferred->request_id, 4);
+	ck_assert_uint_ge(deferred->until_ms, now_ms + DEFER_MS);
+	ck_assert_uint_eq(deferred->bytes, sizeof *deferred + 8);
+	free(deferred);
+}
+END_TEST
+
+START_TEST(test_room)
+{
+	const struct write_request request = { .key = "key", .key_size = 3, .value = "value", .value_size = 5 };
+	struct deferred *deferred = deferred_create(&request, 1, sizeof *deferred + 8);
+
+	ck_assert_ptr_nonnull(deferred);
+	free(deferred);
+	ck_assert_ptr_null(deferred_create(&request, 1, sizeof *deferred + 7));
+	ck_assert_ptr_null(deferred_create(&request, 1, 0));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tests = tcase_create("deferred");
+
+	tcase_add_test(tests, test_copy);
+	tcase_add_test(tests, test_room);
+	return suite_run("deferred", tests);
+}
