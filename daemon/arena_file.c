@@ -80,7 +80,7 @@ int arena_file_open(const char *path, struct fault *fault)
 	return result;
 }
 
-int arena_file_create(const char *path, uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes,
+int arena_file_create(const char *path, struct arena_size size, enum page_choice choice, uint64_t *ret_page_bytes,
                       struct fault *fault)
 {
 	struct new_path new = new_path_of(path);
@@ -90,7 +90,7 @@ int arena_file_create(const char *path, uint64_t bytes, enum page_choice choice,
 	fd = open(new.text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fault_set(fault, -errno, "cannot make %s: %s", new.text, strerror(errno));
-	result = arena_memory_in(fd, bytes, choice, ret_page_bytes, fault);
+	result = arena_memory_in(fd, size, choice, ret_page_bytes, fault);
 	if (result == 0)
 		return fd;
 	unlink(new.text);

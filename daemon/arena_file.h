@@ -15,8 +15,8 @@
  */
 int arena_file_open(const char *path, struct fault *fault);
 
-/* Makes the memory of a new arena under a name of its own, so that no half-made one is ever found. As arena_memory. */
-int arena_file_create(const char *path, uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes,
+/* Makes the memory of a new arena under a name of its own, so that no half-made one is ever found. As arena_memory_of. */
+int arena_file_create(const char *path, struct arena_size size, enum page_choice choice, uint64_t *ret_page_bytes,
                       struct fault *fault);
 
 /* Gives the new arena its name, or (with an arena that did not come to be) forgets it. */

@@ -293,6 +293,11 @@ int config_check(const struct config *config, struct fault *fault)
 			fault, -EINVAL,
 			"access = read-only and arena_file do not go together: the kernel seals no file, so its "
 			"owner could always map it writable; leave arena_file empty");
+	if (config->size_max && config->size_max < config->size)
+		return fault_set(
+			fault, -EINVAL,
+			"size_max is smaller than size: it is the size up to which the arena can grow; make it "
+			"larger, or leave it out");
 	return 0;
 }
 

@@ -34,8 +34,10 @@ typedef char config_path[CONFIG_PATH_MAX];
  *   when	RUNNING: SIGHUP changes it; START: only a new start does
  */
 #define CONFIG_TABLE(X) \
-	X(size, config_number, BYTES, "256M", UINT64_C(1) << 20, UINT64_C(1) << 39, "", START, \
+	X(size, config_number, BYTES, "256M", UINT64_C(1) << 20, UINT64_C(1) << 39, "", RUNNING, \
 	  "size of the arena: all memory for keys, values and index") \
+	X(size_max, config_number, BYTES, "0", 0, UINT64_C(1) << 39, "", START, \
+	  "size up to which the arena can grow while it is used; 0: that with which it begins") \
 	X(socket, config_path, PATH, "/run/larderd/socket", 1, CONFIG_PATH_MAX - 1, "", START, \
 	  "socket on which clients attach") \
 	X(socket_mode, config_number, MODE, "0666", 0, 0777, "", START, \

@@ -241,7 +241,7 @@ static bool answer(struct connection *connection, uint64_t request_id, int resul
 {
 	connection->reply = (struct wire_reply){ .type = WIRE_REPLY, .result = result, .id = request_id };
 	failpoint("request.done");
-	if (result == 0) {
+	if (done) {
 		connection->reply.version = done->version;
 		connection->reply.value = done->value;
 	}
@@ -252,8 +252,7 @@ static bool answer(struct connection *connection, uint64_t request_id, int resul
 static bool defer(struct connection *connection, uint64_t request_id, const struct write_request *request)
 {
 	struct keeper *keeper = connection->keeper;
-	struct deferred *deferred =
-		deferred_create(request, request_id, DEFERRED_BYTES_MAX - keeper->deferred_bytes);
+	struct deferred *deferred = deferred_create(request, request_id, DEFERRED_BYTES_MAX - keeper->deferred_bytes);
 
 	if (!deferred)
 		return false;
@@ -299,6 +298,20 @@ static void note_request(struct connection *connection)
 	failpoint("request.noted");
 }
 
+/* Another size is wanted. False as serve. */
+static bool serve_resize(struct connection *connection, size_t size, int fd)
+{
+	struct wire_resize wire;
+	struct write_result done = { 0 };
+
+	if (request_read_resize(connection->keeper->message, size, fd, &wire)) {
+		disconnect(connection, "it sent a malformed request");
+		return false;
+	}
+	return answer(connection, wire.id,
+	              keeper_resize(connection->keeper, &connection->peer, wire.bytes, &done.value), &done);
+}
+
 /* Does one request. False: the connection is gone, or has to wait. */
 static bool serve(struct connection *connection, size_t size, int fd)
 {
@@ -306,8 +319,11 @@ static bool serve(struct connection *connection, size_t size, int fd)
 	struct wire_request wire;
 	struct write_request request;
 	struct write_result done = { 0 };
-	int result = request_read(&keeper->cache.arena, keeper->message, size, fd, keeper->payload, &wire, &request);
+	int result;
 
+	if (request_is_resize(keeper->message, size))
+		return serve_resize(connection, size, fd);
+	result = request_read(&keeper->cache.arena, keeper->message, size, fd, keeper->payload, &wire, &request);
 	if (result == -EPROTO) {
 		disconnect(connection, "it sent a malformed request");
 		return false;

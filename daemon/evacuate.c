@@ -19,10 +19,20 @@
 
 void evacuator_init(struct evacuator *evacuator, struct cache_thread *keeper)
 {
-	uint32_t segments = keeper->cache->arena.segment_count, wanted = segments / 64;
-
 	*evacuator = (struct evacuator){ .keeper = keeper };
+	evacuator_fit(evacuator, arena_segment_target(&keeper->cache->arena));
+}
+
+void evacuator_fit(struct evacuator *evacuator, uint32_t segments)
+{
+	struct arena *arena = &evacuator->keeper->cache->arena;
+	uint32_t wanted = segments / 64;
+
 	evacuator->reserve_wanted = wanted < 1 ? 1 : wanted > RESERVE_MAX ? RESERVE_MAX : wanted;
+	while (evacuator->reserve_count > evacuator->reserve_wanted)
+		if (segment_change(arena, evacuator->reserve[--evacuator->reserve_count], SEGMENT_RESERVE,
+		                   SEGMENT_FREE))
+			fetch_add_relaxed(&arena->header->free_segments, 1); /* it is as clean */
 }
 
 bool evacuator_wants(const struct evacuator *evacuator)

@@ -21,6 +21,9 @@ struct evacuator {
 
 void evacuator_init(struct evacuator *evacuator, struct cache_thread *keeper);
 
+/* The arena has another size: so has the reserve. */
+void evacuator_fit(struct evacuator *evacuator, uint32_t segments);
+
 /* Whether the reserve wants one more segment. */
 bool evacuator_wants(const struct evacuator *evacuator);
 

@@ -40,18 +40,27 @@ static int open_wake(struct holding *holding, struct fault *fault)
 
 /* ---- a new arena --------------------------------------------------------------------------------------------------- */
 
+static struct arena_size size_of(const struct config *config)
+{
+	uint64_t bytes = arena_round_bytes(config->size);
+
+	return (struct arena_size){ bytes, config->size_max ? arena_round_bytes(config->size_max) : bytes };
+}
+
 static int make_arena(const struct config *config, struct holding *holding, struct fault *fault)
 {
 	struct arena_plan plan = { .access = (uint32_t)config->access, .plain_epochs = platform_barrier() == 0 };
 	const char *path = config->arena_file[0] ? config->arena_file : NULL;
 	enum page_choice pages = (enum page_choice)config->pages;
-	uint64_t bytes = arena_round_bytes(config->size);
+	struct arena_size size = size_of(config);
 	int result;
 
-	if (bytes != config->size)
-		log_notice("size is rounded down to %" PRIu64 " bytes, a multiple of what the arena is made of", bytes);
-	holding->arena_fd = path ? arena_file_create(path, bytes, pages, &plan.page_bytes, fault)
-	                         : arena_memory(bytes, pages, &plan.page_bytes, fault);
+	if (size.bytes != config->size)
+		log_notice("size is rounded down to %" PRIu64 " bytes, a multiple of what the arena is made of",
+		           size.bytes);
+	plan.bytes = size.bytes;
+	holding->arena_fd = path ? arena_file_create(path, size, pages, &plan.page_bytes, fault)
+	                         : arena_memory_of(size, pages, &plan.page_bytes, fault);
 	if (holding->arena_fd < 0)
 		return holding->arena_fd;
 	result = arena_format(holding->arena_fd, &plan, &holding->arena, fault);
@@ -74,8 +83,10 @@ static int check(const struct holding *holding, const struct config *config, str
 		return fault_set(fault, -EINVAL, "the configuration has another arena_file now");
 	if (!config->arena_file[0] && (fcntl(holding->arena_fd, F_GET_SEALS) & seals) != seals)
 		return fault_set(fault, -EINVAL, "its size is not sealed");
-	if (arena->bytes != arena_round_bytes(config->size))
-		return fault_set(fault, -EINVAL, "the configuration has another size now");
+	if (arena->bytes < arena_round_bytes(config->size))
+		return fault_set(fault, -EINVAL, "the configuration has another size now, that this one cannot have");
+	if (config->size_max && arena->bytes != arena_round_bytes(config->size_max))
+		return fault_set(fault, -EINVAL, "the configuration has another size_max now");
 	if (config->access != LARDER_SHARED_WRITE || arena->header->access != LARDER_SHARED_WRITE)
 		return fault_set(fault, -EINVAL, "the configuration has another access now");
 	if (arena->header->plain_epochs && platform_barrier() != 0)

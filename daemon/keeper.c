@@ -73,6 +73,24 @@ static bool still_crowded(struct keeper *keeper)
 	return keeper->crowded;
 }
 
+int keeper_resize(struct keeper *keeper, const struct peer *peer, uint64_t bytes, int64_t *ret_bytes)
+{
+	struct fault fault = { "" };
+	uint64_t given = 0;
+	int result;
+
+	if (peer_owns(peer))
+		result = resize_want(reclaim_resize(keeper->reclaim), bytes, &given, &fault);
+	else
+		result = fault_set(&fault, -EPERM, "only root and the user of larderd may");
+	if (result)
+		log_provoked(LOG_NOTICE, "refused another size to process %d of user %u: %s", (int)peer->pid,
+		             (unsigned int)peer->uid, fault.text);
+	*ret_bytes = (int64_t)given;
+	keeper_return_soon(keeper);
+	return result;
+}
+
 static uint32_t run_reclaim(struct keeper *keeper)
 {
 	uint32_t next_ms = still_crowded(keeper) ? CROWDED_MS : reclaim_run(keeper->reclaim);
@@ -201,6 +219,8 @@ static void on_supervisor(evutil_socket_t fd, short events, void *context)
 		log_set_level((enum log_level)(LOG_ERROR + keeper->config.log_level));
 		reclaim_set_stall(keeper->reclaim, (uint32_t)keeper->config.stall_ms);
 		reclaim_set_policy(keeper->reclaim, policy_of(keeper->config.eviction));
+		resize_configure(reclaim_resize(keeper->reclaim), keeper->config.size);
+		keeper_return_soon(keeper);
 		break;
 	case VAULT_PING:
 		message.kind = VAULT_PONG;
@@ -274,6 +294,8 @@ static int open_cache(struct keeper *keeper, const struct arena *arena, struct f
 	if (!keeper->message || !keeper->payload || !keeper->reclaim)
 		return fault_set(fault, -ENOMEM, "out of memory");
 	reclaim_set_policy(keeper->reclaim, policy_of(keeper->config.eviction));
+	resize_set_memory(reclaim_resize(keeper->reclaim), keeper->arena_fd);
+	resize_configure(reclaim_resize(keeper->reclaim), keeper->config.size);
 	return waker_start(&arena->header->wake_sequence, keeper->wake_fd, WAKE_MS);
 }
 

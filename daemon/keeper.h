@@ -12,6 +12,7 @@
 #include "cache/cache.h"
 #include "daemon/config.h"
 #include "daemon/debt.h"
+#include "daemon/peer.h"
 #include "daemon/reclaim.h"
 #include "daemon/vault.h"
 
@@ -72,6 +73,11 @@ struct keeper {
 
 /* Runs reclaim now, unless it just did: what clients can ask for at will must not eat a processor. */
 void keeper_make_room(struct keeper *keeper);
+
+/*
+ * Gives the arena another size, if the peer may ask for that. Return: as resize_want; -EPERM: it may not. ret_bytes as there, or 0.
+ */
+int keeper_resize(struct keeper *keeper, const struct peer *peer, uint64_t bytes, int64_t *ret_bytes);
 
 /* Comes back soon to what waits in deferred and undeposited. */
 void keeper_return_soon(struct keeper *keeper);

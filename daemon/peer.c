@@ -48,9 +48,14 @@ static bool in_listed_group(int socket, const struct config_ids *groups)
 	return found;
 }
 
+bool peer_owns(const struct peer *peer)
+{
+	return peer->uid == 0 || peer->uid == geteuid();
+}
+
 bool peer_admitted(int socket, const struct peer *peer, const struct config *config)
 {
-	if (peer->uid == 0 || peer->uid == geteuid() || config_ids_contain(&config->allow_users, peer->uid))
+	if (peer_owns(peer) || config_ids_contain(&config->allow_users, peer->uid))
 		return true;
 	if (config->allow_groups.count == 0)
 		return false;

@@ -25,6 +25,9 @@ int peer_of(int socket, struct peer *ret_peer);
  */
 bool peer_admitted(int socket, const struct peer *peer, const struct config *config);
 
+/* Whether it is root or the daemon's own user, who may change more than what is in the cache. */
+bool peer_owns(const struct peer *peer);
+
 /*
  * A pidfd of the peer: from the kernel where it gives one (6.5), else the one the peer offered when it is proved to be
  * the peer's (offered_fd; -1: none), else one made from the peer's number. offered_fd stays the caller's.

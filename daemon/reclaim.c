@@ -58,6 +58,7 @@ struct reclaim {
 	struct growth growth;
 	struct estimate estimate;
 	struct clients clients;
+	struct resize resize;
 	uint32_t in_work;   /* segments in a stage */
 	struct work work[]; /* for each segment */
 };
@@ -184,10 +185,10 @@ static bool condemn_next(struct reclaim *reclaim, struct survey *survey)
 static void make_room(struct reclaim *reclaim, struct survey *survey)
 {
 	uint32_t low = load_relaxed(&reclaim->arena->header->free_low_mark);
-	uint32_t target = low * 2 + reclaim->growth.segments_wanted;
+	uint32_t wanted = reclaim->growth.segments_wanted + reclaim->resize.surplus, target = low * 2 + wanted;
 	uint64_t bytes = reclaim->arena->segment_bytes, gained;
 
-	if (survey->free >= low + reclaim->growth.segments_wanted) {
+	if (survey->free >= low + wanted) {
 		if (!reclaim->in_work)
 			condemn_wasted(reclaim, survey, WASTE_SHARE);
 		return;
@@ -303,6 +304,9 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 	    load_relaxed(&header->free_segments) < load_relaxed(&header->free_low_mark)) {
 		segment_recycle_to_reserve(reclaim->arena, segment);
 		evacuator_give(&reclaim->evacuator, segment);
+	} else if (resize_claims(&reclaim->resize)) {
+		segment_recycle_to_absent(reclaim->arena, segment);
+		resize_note_absent(&reclaim->resize, segment);
 	} else {
 		segment_recycle(reclaim->arena, segment);
 	}
@@ -353,12 +357,16 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
 	uint64_t now_ms = arena_now_ms(arena);
-	uint32_t freed = 0, retired;
+	uint32_t freed, retired, free;
 	uint64_t next_expiry_ms = condemn_expired(reclaim, now_ms);
 	struct survey survey;
-	bool growing;
+	bool growing, resizing;
 
 	survey_take(arena, &survey);
+	free = survey.free;
+	resizing = resize_step(&reclaim->resize, &survey);
+	freed = survey.free > free;
+	evacuator_fit(&reclaim->evacuator, reclaim->resize.target);
 	store_relaxed(&arena->header->free_segments,
 	              survey.free); /* it is only a hint to writers, and may have drifted */
 	growing = growth_run(&reclaim->growth, arena, &retired);
@@ -377,13 +385,16 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		if (grace_barrier(arena))
 			return WAITING_MS;
 		failpoint("reclaim.ordered");
-		freed = finish(reclaim);
+		freed += finish(reclaim);
 		if (reclaim->in_work && revoke_stalled(reclaim) && !grace_barrier(arena))
 			freed += finish(reclaim);
 	}
 	if (freed)
 		tell_writers(arena);
-	if (growing)
+	/* What a thread in a revoked section still reads is not given back. */
+	if (reclaim->resize.unreleased && clients_revoked(&reclaim->clients) == 0)
+		resizing |= resize_release(&reclaim->resize);
+	if (growing || resizing)
 		return 0;
 	if (reclaim->in_work)
 		return WAITING_MS;
@@ -439,10 +450,11 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 {
 	struct arena *arena = &keeper->cache->arena;
 	struct reclaim *reclaim = calloc(1, sizeof *reclaim + arena->segment_count * sizeof(struct work));
-	uint32_t low = arena->segment_count / 64;
 
-	if (!reclaim)
+	if (!reclaim || resize_init(&reclaim->resize, arena)) {
+		free(reclaim);
 		return NULL;
+	}
 	reclaim->arena = arena;
 	stall_set(&reclaim->stall, stall_ms);
 	estimate_init(&reclaim->estimate, arena);
@@ -450,7 +462,6 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 	reclaim->policy = &policy_s3fifo;
 	evacuator_init(&reclaim->evacuator, keeper);
 	growth_init(&reclaim->growth);
-	store_relaxed(&arena->header->free_low_mark, low < 1 ? 1 : low > 64 ? 64 : low);
 	failpoint("adopt.beginning");
 	adopt(reclaim);
 	return reclaim;
@@ -458,11 +469,17 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 
 void reclaim_destroy(struct reclaim *reclaim)
 {
-	if (reclaim) {
-		clients_destroy(&reclaim->clients);
-		estimate_destroy(&reclaim->estimate);
-	}
+	if (!reclaim)
+		return;
+	resize_free(&reclaim->resize);
+	clients_destroy(&reclaim->clients);
+	estimate_destroy(&reclaim->estimate);
 	free(reclaim);
+}
+
+struct resize *reclaim_resize(struct reclaim *reclaim)
+{
+	return &reclaim->resize;
 }
 
 void reclaim_set_stall(struct reclaim *reclaim, uint32_t stall_ms)

@@ -9,6 +9,7 @@
 #include "arena/control.h"
 #include "cache/cache.h"
 #include "daemon/policy.h"
+#include "daemon/resize.h"
 
 struct reclaim; /* opaque */
 
@@ -20,6 +21,9 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms);
 void reclaim_destroy(struct reclaim *reclaim);
 void reclaim_set_stall(struct reclaim *reclaim, uint32_t stall_ms);
 void reclaim_set_policy(struct reclaim *reclaim, const struct policy *policy); /* at first: policy_s3fifo */
+
+/* The size of the arena: what is wanted is worked on by reclaim_run. */
+struct resize *reclaim_resize(struct reclaim *reclaim);
 
 /*
  * Every client whose control page may be in use must be known here before it gets the page. The structure must stay

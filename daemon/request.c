@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -98,4 +97,22 @@ int request_read(const struct arena *arena, const void *message, size_t message_
 		.incr_flags = wire.incr_flags,
 	};
 	return result;
+}
+
+bool request_is_resize(const void *message, size_t message_size)
+{
+	uint32_t type;
+
+	if (message_size < sizeof type)
+		return false;
+	memcpy(&type, message, sizeof type);
+	return type == WIRE_RESIZE;
+}
+
+int request_read_resize(const void *message, size_t message_size, int fd, struct wire_resize *ret_wire)
+{
+	if (message_size != sizeof *ret_wire || fd >= 0)
+		return -EPROTO;
+	memcpy(ret_wire, message, sizeof *ret_wire);
+	return ret_wire->reserved == 0 ? 0 : -EPROTO;
 }

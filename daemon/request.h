@@ -3,6 +3,7 @@
 #ifndef LARDER_DAEMON_REQUEST_H
 #define LARDER_DAEMON_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,5 +23,9 @@ uint64_t request_payload_max(const struct arena *arena);
  */
 int request_read(const struct arena *arena, const void *message, size_t message_size, int fd, void *payload,
                  struct wire_request *ret_wire, struct write_request *ret_request);
+
+/* Whether a message asks for another size of the arena; then: return 0, or -EPROTO. */
+bool request_is_resize(const void *message, size_t message_size);
+int request_read_resize(const void *message, size_t message_size, int fd, struct wire_resize *ret_wire);
 
 #endif

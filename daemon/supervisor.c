@@ -130,7 +130,7 @@ static void announce(struct supervisor *supervisor)
 	const struct arena *arena = &supervisor->estate.holding.arena;
 	char size[QUANTITY_TEXT_MAX], pages[QUANTITY_TEXT_MAX];
 
-	quantity_format_bytes(arena->bytes, size);
+	quantity_format_bytes((uint64_t)arena_segment_target(arena) << arena->segment_shift, size);
 	quantity_format_bytes(supervisor->estate.holding.page_bytes, pages);
 	log_info("serving %s: an arena of %s in pages of %s, %s", supervisor->estate.listener.path, size, pages,
 	         supervisor->config.access ? "read-only" : "shared-write");

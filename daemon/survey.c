@@ -45,6 +45,7 @@ void survey_take(const struct arena *arena, struct survey *ret_survey)
 
 		ret_survey->free += word.state == SEGMENT_FREE;
 		ret_survey->index += word.state == SEGMENT_INDEX || word.state == SEGMENT_RETIRED;
+		ret_survey->absent += word.state == SEGMENT_ABSENT;
 		if (word.state != SEGMENT_OPEN)
 			continue;
 		if (word.next_chunk < arena->chunks)

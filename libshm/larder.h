@@ -293,7 +293,7 @@ struct larder_stat_class {
 
 struct larder_stat {
 	size_t size;                   /* in: sizeof(struct larder_stat) */
-	uint64_t arena_bytes;          /* size of the arena */
+	uint64_t arena_bytes;          /* size of the arena at the moment */
 	uint64_t page_bytes;           /* page size under it: 2097152 when huge pages were to be had */
 	uint64_t segment_bytes;        /* size of one segment */
 	uint64_t segments;             /* segments in all, and by use: */
@@ -317,6 +317,8 @@ struct larder_stat {
 	uint64_t expired_segments;     /* segments given back because all in them had expired */
 	uint64_t evicted_segments;     /* segments given back to make room */
 	uint64_t uptime_ms;            /* age of the arena */
+	uint64_t arena_bytes_wanted;   /* size that it shall have: another one while it grows or shrinks */
+	uint64_t arena_bytes_max;      /* size up to which it can grow */
 	uint64_t compacted_segments;   /* segments given back because most in them was dead; what lived was moved */
 	uint64_t expired_objects;      /* keys taken out of the cache by larderd because their life was over */
 	uint64_t evicted_objects;      /* living keys taken out to make room */
@@ -341,6 +343,14 @@ struct larder_stat {
  * (used_bytes - key_bytes - value_bytes) / entries is the overhead per entry. Return: 0, -EINVAL.
  */
 int larder_stat(larder *cache, struct larder_stat *ret_stat);
+
+/*
+ * Asks larderd to give the arena another size while it is used. Return: 0: it is at it; larder_stat tells how far it has come;
+ * -EPERM: only root and the user of larderd may; -ERANGE: the arena cannot have this size; -ENOMEM: the host has not so much
+ * memory; -ETIMEDOUT, -EIO: so far no answer, it may have begun; -ENOTCONN: larderd is gone.
+ * *ret_bytes, which may be NULL: the size that the arena is to have; after -ERANGE the nearest one that it could.
+ */
+int larder_resize(larder *cache, uint64_t bytes, uint64_t *ret_bytes);
 
 /* A static English text for any result of any call. */
 const char *larder_strerror(int result);

@@ -15,6 +15,7 @@
 #include "tools/larder_command_line.h"
 #include "tools/larder_invocation.h"
 #include "tools/larder_read.h"
+#include "tools/larder_resize.h"
 #include "tools/larder_stat.h"
 #include "tools/larder_verify.h"
 #include "tools/larder_write.h"
@@ -43,6 +44,7 @@ static const struct command commands[] = {
 	{ "decr", "KEY [NUMBER]", "subtract NUMBER (1) from a counter and show it", 1, 2, COUNT_OPTIONS, command_decr },
 	{ "touch", "KEY LIFE", "give a key a new life, as of --ttl", 2, 2, OPTION_ESCAPED, command_touch },
 	{ "stat", "", "show what the cache holds and does", 0, 0, 0, command_stat },
+	{ "resize", "SIZE", "give the arena another size while it is used", 1, 1, OPTION_WAIT, command_resize },
 	{ "verify", "", "check every invariant of the arena", 0, 0, 0, command_verify },
 	{ "version", "", "show the versions of command, library and arena layout", 0, 0, 0, version },
 	{ "help", "[COMMAND]", "show this, or the options of COMMAND", 0, 1, 0, help },

@@ -83,6 +83,7 @@ static enum outcome read_option(struct invocation *invocation, int bit, const ch
 	case OPTION_BIT_ESCAPED:
 	case OPTION_BIT_LONG:
 	case OPTION_BIT_ZERO:
+	case OPTION_BIT_WAIT:
 	case OPTION_BIT_HELP:
 	case OPTION_BIT_VERSION:
 	case OPTION_COUNT:

@@ -25,6 +25,7 @@
 	X(LONG, 'l', "long", NULL, "version, life, size and flags before each key") \
 	X(ZERO, '0', "null", NULL, "each key as it is, followed by a NUL byte") \
 	X(LIMIT, 0, "limit", "NUMBER", "stop after so many keys") \
+	X(WAIT, 0, "wait", NULL, "wait until it has that size, and show how far it has come") \
 	X(HELP, 'h', "help", NULL, "this help") \
 	X(VERSION, 0, "version", NULL, "versions of the command, the library and the arena layout")
 

@@ -35,6 +35,8 @@ enum stat_kind { STAT_COUNT, STAT_BYTES, STAT_MILLISECONDS, STAT_ACCESS };
 	X(expired_segments, STAT_COUNT) \
 	X(evicted_segments, STAT_COUNT) \
 	X(uptime_ms, STAT_MILLISECONDS) \
+	X(arena_bytes_wanted, STAT_BYTES) \
+	X(arena_bytes_max, STAT_BYTES) \
 	X(compacted_segments, STAT_COUNT) \
 	X(expired_objects, STAT_COUNT) \
 	X(evicted_objects, STAT_COUNT) \

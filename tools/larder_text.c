@@ -51,6 +51,31 @@ bool text_signed(const char *text, int64_t *ret_value)
 	return true;
 }
 
+bool text_bytes(const char *text, uint64_t *ret_bytes)
+{
+	static const char units[] = "KMGT";
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text + digits;
+	char number[32];
+	unsigned shift = 0;
+
+	if (digits >= sizeof number)
+		return false;
+	memcpy(number, text, digits);
+	number[digits] = '\0';
+	if (*unit) {
+		const char *known = strchr(units, *unit);
+
+		if (!known || (unit[1] && strcmp(unit + 1, "iB") != 0 && strcmp(unit + 1, "B") != 0))
+			return false;
+		shift = 10 * (unsigned)(known - units + 1);
+	}
+	if (!text_unsigned(number, UINT64_MAX >> shift, ret_bytes))
+		return false;
+	*ret_bytes <<= shift;
+	return true;
+}
+
 bool text_duration(const char *text, uint64_t unitless_ms, uint64_t *ret_ms)
 {
 	static const struct {

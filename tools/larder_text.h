@@ -23,6 +23,9 @@ bool text_signed(const char *text, int64_t *ret_value);
 /* A whole number and a unit, or "never" (0). A number without a unit counts unitless_ms each. */
 bool text_duration(const char *text, uint64_t unitless_ms, uint64_t *ret_ms);
 
+/* A whole number of bytes and a unit: none, or K, M, G, T, each also as KiB or KB (powers of 1024). */
+bool text_bytes(const char *text, uint64_t *ret_bytes);
+
 /*
  * C escapes: printable ASCII stands for itself, the backslash is doubled, tab, newline and carriage return are \t \n \r,
  * all else is \x and exactly two hexadecimal digits. text_unescape works in place; false: not such a text.

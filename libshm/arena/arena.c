@@ -19,160 +19,22 @@
 
 #define HUGE_PAGE (UINT64_C(2) << 20)
 #define SEGMENTS_WANTED 32 /* a small arena gets smaller segments, so that classes do not starve each other */
-
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
-
-/* Memory the host could give, in bytes; UINT64_MAX when /proc does not tell. */
-static uint64_t memory_available(void)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	uint64_t kib = UINT64_MAX / 1024;
-	char line[128];
-
-	while (file && fgets(line, sizeof line, file))
-		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib * 1024;
-}
-
-/* Allocates and touches every page, so that no process can meet SIGBUS for want of memory later. */
-static int populate(int fd, uint64_t bytes)
-{
-	void *base;
-	int result = 0;
-
-	if (ftruncate(fd, (off_t)bytes) || fallocate(fd, 0, 0, (off_t)bytes))
-		return -errno;
-	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (base == MAP_FAILED)
-		return -errno;
-	/* In a container mmap may succeed and the first touch raise SIGBUS; this call answers with an error instead. */
-	if (madvise(base, bytes, MADV_POPULATE_WRITE) && errno != EINVAL)
-		result = -errno;
-	munmap(base, bytes);
-	return result;
-}
-
-static int sealed_memfd(uint64_t bytes, unsigned int flags)
-{
-	int fd = memfd_create("larder-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
-	int result;
-
-	if (fd < 0)
-		return -errno;
-	result = populate(fd, bytes);
-	if (result == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
-		result = -errno;
-	if (result == 0)
-		return fd;
-	close(fd);
-	return result;
-}
-
-static int check_size(uint64_t bytes, struct fault *fault)
-{
-	if (bytes != 0 && bytes == arena_round_bytes(bytes))
-		return 0;
-	return fault_set(fault, -EINVAL,
-	                 "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
-	                 "in steps of 2 MiB (64 KiB below 2 MiB)",
-	                 bytes);
-}
-
-/* Asking tmpfs for more than there is would wake the out-of-memory killer rather than fail. */
-static int check_available(uint64_t bytes, struct fault *fault)
-{
-	if (bytes <= memory_available())
-		return 0;
-	return fault_set(fault, -ENOMEM,
-	                 "an arena of %" PRIu64 " MiB does not fit in the %" PRIu64 " MiB of memory "
-	                 "that this host can give: choose a smaller size",
-	                 bytes >> 20, memory_available() >> 20);
-}
-
-int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault)
-{
-	int fd = -EINVAL, result = check_size(bytes, fault);
-
-	if (result)
-		return result;
-	if (choice == PAGES_HUGE && bytes % HUGE_PAGE != 0)
-		return fault_set(fault, -EINVAL,
-		                 "an arena of %" PRIu64 " KiB cannot be on huge pages of 2 MiB: make it a "
-		                 "multiple of that, or allow ordinary pages",
-		                 bytes >> 10);
-	if (choice != PAGES_SMALL && bytes % HUGE_PAGE == 0)
-		fd = sealed_memfd(bytes, MFD_HUGETLB | MFD_HUGE_2MB);
-	if (fd >= 0) {
-		*ret_page_bytes = HUGE_PAGE;
-		return fd;
-	}
-	if (choice == PAGES_HUGE)
-		return fault_set(fault, -ENOMEM,
-		                 "cannot have %" PRIu64 " huge pages of 2 MiB (%s): reserve them with "
-		                 "sysctl vm.nr_hugepages=N, or allow ordinary pages",
-		                 (bytes + HUGE_PAGE - 1) / HUGE_PAGE, strerror(-fd));
-	result = check_available(bytes, fault);
-	if (result)
-		return result;
-	fd = sealed_memfd(bytes, 0);
-	if (fd < 0)
-		return fault_set(fault, fd,
-		                 "cannot allocate %" PRIu64 " MiB of shared memory (%s): choose a smaller size, or "
-		                 "raise the memory limit of this service",
-		                 bytes >> 20, strerror(-fd));
-	*ret_page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-	return fd;
-}
-
-int arena_memory_in(int fd, uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault)
-{
-	struct statfs memory;
-	int result = check_size(bytes, fault);
-	bool huge;
-
-	if (result)
-		return result;
-	if (fstatfs(fd, &memory))
-		return fault_set(fault, -errno, "cannot examine the filesystem of the arena: %s", strerror(errno));
-	huge = memory.f_type == HUGETLBFS_MAGIC;
-	if (!huge && memory.f_type != TMPFS_MAGIC)
-		return fault_set(fault, -EINVAL,
-		                 "the arena can lie in a file on tmpfs (such as /dev/shm) or hugetlbfs only: elsewhere "
-		                 "every write would go to a disk");
-	if (choice == (huge ? PAGES_SMALL : PAGES_HUGE) || bytes % (uint64_t)memory.f_bsize != 0)
-		return fault_set(fault, -EINVAL,
-		                 "an arena of %" PRIu64 " KiB with pages = %s cannot lie on a filesystem with pages of "
-		                 "%" PRIu64 " KiB",
-		                 bytes >> 10,
-		                 choice == PAGES_AUTO   ? "auto"
-		                 : choice == PAGES_HUGE ? "huge"
-		                                        : "small",
-		                 (uint64_t)memory.f_bsize >> 10);
-	if (!huge)
-		result = check_available(bytes, fault);
-	if (result)
-		return result;
-	result = populate(fd, bytes);
-	if (result)
-		return fault_set(fault, result == -ENOSPC ? -ENOMEM : result,
-		                 "cannot allocate %" PRIu64 " MiB in the arena's file (%s): choose a smaller size, or "
-		                 "make more room on its filesystem",
-		                 bytes >> 20, strerror(-result));
-	*ret_page_bytes = (uint64_t)memory.f_bsize;
-	return 0;
-}
+#define SEGMENTS_MANY 4096 /* and larger ones again, if it may become much larger */
 
 /* ---- geometry ---------------------------------------------------------------------------------------------------- */
 
-static uint64_t segment_bytes_for(uint64_t bytes)
+/*
+ * The segment size goes by the size that an arena begins with, for it decides how large a value can be and how many classes
+ * find room; but segments do not become so many that looking at all of them takes long.
+ */
+static uint64_t segment_bytes_for(struct arena_size size)
 {
 	uint64_t segment = SEGMENT_BYTES_MAX;
 
-	while (segment > SEGMENT_BYTES_MIN && bytes / segment < SEGMENTS_WANTED)
+	while (segment > SEGMENT_BYTES_MIN && size.bytes / segment < SEGMENTS_WANTED)
 		segment /= 2;
+	while (segment < SEGMENT_BYTES_MAX && size.most / segment > SEGMENTS_MANY)
+		segment *= 2;
 	return segment;
 }
 
@@ -193,13 +55,19 @@ static uint64_t directory_bits_for(uint64_t segment_count)
 	return bits;
 }
 
-/* Fills the geometry of a header from the size of the arena alone, so that it can be checked as well as made. */
-static void plan_geometry(struct arena_header *header, uint64_t bytes)
+/* How many segments the header and the tables take of an arena of so many. */
+static uint64_t system_needed(const struct arena_header *header, uint64_t segments)
 {
-	uint64_t end;
+	uint64_t ghosts = segments * header->segment_bytes / GHOST_GRAIN * sizeof(struct ghost_line);
 
+	return (header->ghost_offset + ghosts + header->segment_bytes - 1) / header->segment_bytes;
+}
+
+/* Fills the geometry of a header from two numbers alone, so that it can be checked as well as made. */
+static void plan_geometry(struct arena_header *header, uint64_t bytes, uint64_t segment_bytes)
+{
 	header->arena_bytes = bytes;
-	header->segment_bytes = segment_bytes_for(bytes);
+	header->segment_bytes = segment_bytes;
 	header->segment_count = bytes / header->segment_bytes;
 	header->directory_bits = directory_bits_for(header->segment_count);
 	header->table_offset = 4096;
@@ -207,9 +75,212 @@ static void plan_geometry(struct arena_header *header, uint64_t bytes)
 	header->ghost_offset = header->directory_offset + (sizeof(atomic_u32) << header->directory_bits);
 	header->ghost_offset = (header->ghost_offset + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 	header->ghost_lines = bytes / GHOST_GRAIN;
-	end = header->ghost_offset + header->ghost_lines * sizeof(struct ghost_line);
-	header->system_segments = (end + header->segment_bytes - 1) / header->segment_bytes;
+	header->system_segments = system_needed(header, header->segment_count);
 }
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* Memory the host could give, in bytes; UINT64_MAX when /proc does not tell. */
+static uint64_t memory_available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t kib = UINT64_MAX / 1024;
+	char line[128];
+
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib * 1024;
+}
+
+/* Allocates and touches every page, so that no process can meet SIGBUS for want of memory later. */
+static int populate(int fd, uint64_t offset, uint64_t bytes)
+{
+	void *base;
+	int result = 0;
+
+	if (fallocate(fd, 0, (off_t)offset, (off_t)bytes))
+		return -errno;
+	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+	if (base == MAP_FAILED && errno == EPERM)
+		return 0; /* sealed against new writable mappings */
+	if (base == MAP_FAILED)
+		return -errno;
+	/* In a container mmap may succeed and the first touch raise SIGBUS; this call answers with an error instead. */
+	if (madvise(base, bytes, MADV_POPULATE_WRITE) && errno != EINVAL)
+		result = -errno;
+	munmap(base, bytes);
+	return result;
+}
+
+int arena_allocate(const struct arena *arena, int fd, uint32_t segment, uint32_t count)
+{
+	return populate(fd, (uint64_t)segment << arena->segment_shift, (uint64_t)count << arena->segment_shift);
+}
+
+int arena_release(const struct arena *arena, int fd, uint32_t segment, uint32_t count)
+{
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	                 (off_t)((uint64_t)segment << arena->segment_shift),
+	                 (off_t)((uint64_t)count << arena->segment_shift))
+	               ? -errno
+	               : 0;
+}
+
+/*
+ * The memory with which an arena begins: its tables as far as they are needed, and segments from behind them. Among huge pages
+ * there is no hole, for where there are no more of them it would be SIGBUS, even to read there.
+ */
+static int populate_size(int fd, struct arena_size size, bool huge)
+{
+	struct arena_header plan = { 0 };
+	uint64_t segments, system;
+	int result;
+
+	if (ftruncate(fd, (off_t)size.most))
+		return -errno;
+	if (huge || size.bytes == size.most)
+		return populate(fd, 0, size.most);
+	plan_geometry(&plan, size.most, segment_bytes_for(size));
+	segments = size.bytes / plan.segment_bytes;
+	system = system_needed(&plan, segments);
+	result = populate(fd, 0, system * plan.segment_bytes);
+	if (result)
+		return result;
+	return populate(fd, plan.system_segments * plan.segment_bytes, (segments - system) * plan.segment_bytes);
+}
+
+static int sealed_memfd(struct arena_size size, bool huge)
+{
+	int fd = memfd_create("larder-arena",
+	                      MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	result = populate_size(fd, size, huge);
+	if (result == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
+		result = -errno;
+	if (result == 0)
+		return fd;
+	close(fd);
+	return result;
+}
+
+static int check_size(struct arena_size size, struct fault *fault)
+{
+	struct arena_header plan = { 0 };
+
+	if (size.bytes == 0 || size.bytes != arena_round_bytes(size.bytes) || size.most == 0 ||
+	    size.most != arena_round_bytes(size.most))
+		return fault_set(fault, -EINVAL,
+		                 "%" PRIu64 " bytes is no size for an arena: it is from 1 MiB to 512 GiB, "
+		                 "in steps of 2 MiB (64 KiB below 2 MiB)",
+		                 size.bytes == arena_round_bytes(size.bytes) ? size.most : size.bytes);
+	plan_geometry(&plan, size.most, segment_bytes_for(size));
+	if (size.bytes > size.most || size.bytes / plan.segment_bytes < SEGMENTS_LEAST)
+		return fault_set(
+			fault, -EINVAL,
+			"an arena of %" PRIu64 " MiB that may come to %" PRIu64 " MiB has segments of %" PRIu64
+			" KiB, and must begin with %d of them at the least: make size larger, or size_max smaller",
+			size.bytes >> 20, size.most >> 20, plan.segment_bytes >> 10, SEGMENTS_LEAST);
+	return 0;
+}
+
+/* Asking tmpfs for more than there is would wake the out-of-memory killer rather than fail. */
+int arena_memory_available(uint64_t bytes, struct fault *fault)
+{
+	if (bytes <= memory_available())
+		return 0;
+	return fault_set(fault, -ENOMEM,
+	                 "an arena of %" PRIu64 " MiB does not fit in the %" PRIu64 " MiB of memory "
+	                 "that this host can give: choose a smaller size",
+	                 bytes >> 20, memory_available() >> 20);
+}
+
+int arena_memory_of(struct arena_size size, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault)
+{
+	bool fixed = size.bytes == size.most;
+	int fd = -EINVAL, result = check_size(size, fault);
+
+	if (result)
+		return result;
+	if (choice == PAGES_HUGE && size.most % HUGE_PAGE != 0)
+		return fault_set(fault, -EINVAL,
+		                 "an arena of %" PRIu64 " KiB cannot be on huge pages of 2 MiB: make it a "
+		                 "multiple of that, or allow ordinary pages",
+		                 size.most >> 10);
+	if ((choice == PAGES_HUGE || (choice == PAGES_AUTO && fixed)) && size.most % HUGE_PAGE == 0)
+		fd = sealed_memfd(size, true);
+	if (fd >= 0) {
+		*ret_page_bytes = HUGE_PAGE;
+		return fd;
+	}
+	if (choice == PAGES_HUGE)
+		return fault_set(fault, -ENOMEM,
+		                 "cannot have %" PRIu64 " huge pages of 2 MiB (%s): reserve them with "
+		                 "sysctl vm.nr_hugepages=N, or allow ordinary pages",
+		                 (size.most + HUGE_PAGE - 1) / HUGE_PAGE, strerror(-fd));
+	result = arena_memory_available(size.bytes, fault);
+	if (result)
+		return result;
+	fd = sealed_memfd(size, false);
+	if (fd < 0)
+		return fault_set(fault, fd,
+		                 "cannot allocate %" PRIu64 " MiB of shared memory (%s): choose a smaller size, or "
+		                 "raise the memory limit of this service",
+		                 size.bytes >> 20, strerror(-fd));
+	*ret_page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	return fd;
+}
+
+int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault)
+{
+	return arena_memory_of((struct arena_size){ bytes, bytes }, choice, ret_page_bytes, fault);
+}
+
+int arena_memory_in(int fd, struct arena_size size, enum page_choice choice, uint64_t *ret_page_bytes,
+                    struct fault *fault)
+{
+	struct statfs memory;
+	int result = check_size(size, fault);
+	bool huge;
+
+	if (result)
+		return result;
+	if (fstatfs(fd, &memory))
+		return fault_set(fault, -errno, "cannot examine the filesystem of the arena: %s", strerror(errno));
+	huge = memory.f_type == HUGETLBFS_MAGIC;
+	if (!huge && memory.f_type != TMPFS_MAGIC)
+		return fault_set(fault, -EINVAL,
+		                 "the arena can lie in a file on tmpfs (such as /dev/shm) or hugetlbfs only: elsewhere "
+		                 "every write would go to a disk");
+	if (choice == (huge ? PAGES_SMALL : PAGES_HUGE) || size.most % (uint64_t)memory.f_bsize != 0)
+		return fault_set(fault, -EINVAL,
+		                 "an arena of %" PRIu64 " KiB with pages = %s cannot lie on a filesystem with pages of "
+		                 "%" PRIu64 " KiB",
+		                 size.most >> 10,
+		                 choice == PAGES_AUTO   ? "auto"
+		                 : choice == PAGES_HUGE ? "huge"
+		                                        : "small",
+		                 (uint64_t)memory.f_bsize >> 10);
+	if (!huge)
+		result = arena_memory_available(size.bytes, fault);
+	if (result)
+		return result;
+	result = populate_size(fd, size, huge);
+	if (result)
+		return fault_set(fault, result == -ENOSPC ? -ENOMEM : result,
+		                 "cannot allocate %" PRIu64 " MiB in the arena's file (%s): choose a smaller size, or "
+		                 "make more room on its filesystem",
+		                 (huge ? size.most : size.bytes) >> 20, strerror(-result));
+	*ret_page_bytes = (uint64_t)memory.f_bsize;
+	return 0;
+}
+
+/* ---- mapping ----------------------------------------------------------------------------------------------------- */
 
 /* This process's own numbers, from a header that has been checked. */
 static void adopt_geometry(struct arena *arena, const struct arena_header *header)
@@ -236,6 +307,14 @@ static void adopt_geometry(struct arena *arena, const struct arena_header *heade
 	memcpy(arena->secret, header->secret, SECRET_BYTES);
 }
 
+uint32_t arena_system_needed(const struct arena *arena, uint32_t segments)
+{
+	struct arena_header plan;
+
+	plan_geometry(&plan, arena->bytes, arena->segment_bytes);
+	return (uint32_t)system_needed(&plan, segments);
+}
+
 uint64_t arena_value_max(const struct arena *arena, uint64_t key_size)
 {
 	uint64_t headers = sizeof(struct chunk_header) + sizeof(struct object) + sizeof(uint64_t) + sizeof(uint32_t);
@@ -245,8 +324,6 @@ uint64_t arena_value_max(const struct arena *arena, uint64_t key_size)
 
 	return key_size < room ? room - key_size : 0;
 }
-
-/* ---- mapping ----------------------------------------------------------------------------------------------------- */
 
 /*
  * Whether somebody could cut the memory off who cannot end this process anyway. A file with a name has no seals
@@ -294,16 +371,18 @@ int arena_format(int fd, const struct arena_plan *plan, struct arena *ret_arena,
 {
 	struct arena arena = { 0 };
 	struct arena_header *header;
+	struct arena_size size;
 	int result = map_memory(fd, true, &arena, fault);
 
 	if (result)
 		return result;
+	size = (struct arena_size){ plan->bytes ? plan->bytes : arena.bytes, arena.bytes };
 	header = (struct arena_header *)(void *)arena.base;
 	if (random_bytes(header->secret, SECRET_BYTES) || random_bytes(&header->arena_id, sizeof header->arena_id)) {
 		munmap(arena.base, arena.bytes);
 		return fault_set(fault, -EIO, "the kernel gives no random bytes");
 	}
-	plan_geometry(header, arena.bytes);
+	plan_geometry(header, size.most, segment_bytes_for(size));
 	header->layout_version = LAYOUT_VERSION;
 	header->layout_stamp = layout_stamp();
 	header->page_bytes = plan->page_bytes;
@@ -312,11 +391,20 @@ int arena_format(int fd, const struct arena_plan *plan, struct arena *ret_arena,
 	header->clock_offset_ns = clock_ns(CLOCK_REALTIME) - monotonic_ns();
 	header->created_ms = (monotonic_ns() + header->clock_offset_ns) / NS_PER_MS;
 	store_relaxed(&header->epoch, 1);
+	store_relaxed(&header->size_configured, size.bytes);
+	store_relaxed(&header->segment_target, (uint32_t)(size.bytes / header->segment_bytes));
 	adopt_geometry(&arena, header);
 	segment_format(&arena);
 	header->magic = ARENA_MAGIC; /* last: nobody else has the descriptor before this returns */
 	*ret_arena = arena;
 	return 0;
+}
+
+/* Whether an arena that can have so many bytes may have such segments, whatever size it began with. */
+static bool segment_bytes_possible(uint64_t bytes, uint64_t segment)
+{
+	return segment >= segment_bytes_for((struct arena_size){ ARENA_BYTES_MIN, bytes }) &&
+	       segment <= segment_bytes_for((struct arena_size){ bytes, bytes }) && (segment & (segment - 1)) == 0;
 }
 
 static int check_header(const struct arena_header *header, uint64_t bytes, struct fault *fault)
@@ -330,12 +418,14 @@ static int check_header(const struct arena_header *header, uint64_t bytes, struc
 		                 "the arena has layout %" PRIu64 " (stamp %016" PRIx64 "), this program knows "
 		                 "layout %d (stamp %016" PRIx64 "): use the same version of larder on both sides",
 		                 header->layout_version, header->layout_stamp, LAYOUT_VERSION, layout_stamp());
-	plan_geometry(&expected, bytes);
-	if (header->arena_bytes != bytes || header->segment_bytes != expected.segment_bytes ||
-	    header->segment_count != expected.segment_count || header->system_segments != expected.system_segments ||
-	    header->table_offset != expected.table_offset || header->directory_offset != expected.directory_offset ||
-	    header->ghost_offset != expected.ghost_offset || header->ghost_lines != expected.ghost_lines ||
-	    header->directory_bits != expected.directory_bits)
+	if (!segment_bytes_possible(bytes, header->segment_bytes))
+		return fault_set(fault, -EPROTO,
+		                 "the arena's header tells of segments that no arena has: it was damaged");
+	plan_geometry(&expected, bytes, header->segment_bytes);
+	if (header->arena_bytes != bytes || header->segment_count != expected.segment_count ||
+	    header->system_segments != expected.system_segments || header->table_offset != expected.table_offset ||
+	    header->directory_offset != expected.directory_offset || header->ghost_offset != expected.ghost_offset ||
+	    header->ghost_lines != expected.ghost_lines || header->directory_bits != expected.directory_bits)
 		return fault_set(fault, -EPROTO,
 		                 "the arena's header contradicts its size: it was damaged; restart larderd "
 		                 "with a new arena");

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The arena: making the memory, formatting it, mapping it, and this process's private copy of its geometry. */
+/*
+ * The arena: making the memory, formatting it, mapping it, and this process's private copy of its geometry.
+ *
+ * Its size may change while it is used. Mapping, tables and offsets are made for the largest size that it can have, once and for
+ * all; so a client never maps anything anew. Which segments have memory is in their states (arena/segment.h), and those that have
+ * none are holes in the file.
+ */
 #ifndef LARDER_ARENA_ARENA_H
 #define LARDER_ARENA_ARENA_H
 
@@ -20,7 +26,7 @@ struct arena {
 	struct segment_entry *table;
 	atomic_u32 *directory;
 	struct ghost_line *ghosts;
-	uint64_t bytes;
+	uint64_t bytes; /* at its largest */
 	uint64_t ghost_lines;
 	uint64_t segment_bytes;
 	uint32_t segment_shift;
@@ -40,21 +46,40 @@ struct arena {
 
 enum page_choice { PAGES_AUTO, PAGES_HUGE, PAGES_SMALL };
 
+/* How much memory an arena has when it is made, and how much it can come to have. */
+struct arena_size {
+	uint64_t bytes, most;
+};
+
 /*
  * Makes the memory of an arena: a memfd, on 2 MiB pages when choice allows and they can be had (every page is touched
- * to know), else on ordinary ones. Seals it against shrinking and growing.
- * Return: the descriptor; -EINVAL: bytes out of range; -ENOMEM: not so much memory. ret_page_bytes says what it got.
+ * to know), else on ordinary ones. Seals it against shrinking and growing. On ordinary pages there is memory for size.bytes
+ * only; huge ones, which a process dies of when it meets a hole in them, are all taken at once, and PAGES_AUTO takes none for an
+ * arena that may grow.
+ * Return: the descriptor; -EINVAL: size out of range; -ENOMEM: not so much memory. ret_page_bytes says what it got.
  */
+int arena_memory_of(struct arena_size size, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault);
+
+/* The same for an arena that never has another size. */
 int arena_memory(uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault);
 
 /*
- * As arena_memory, in a file that was just made, on tmpfs or hugetlbfs, whose page size it has. Nothing is sealed.
- * Return: 0; -EINVAL: another filesystem, or bytes or choice do not go with its page size; -ENOMEM.
+ * As arena_memory_of, in a file that was just made, on tmpfs or hugetlbfs, whose page size it has. Nothing is sealed.
+ * Return: 0; -EINVAL: another filesystem, or size or choice do not go with its page size; -ENOMEM.
  */
-int arena_memory_in(int fd, uint64_t bytes, enum page_choice choice, uint64_t *ret_page_bytes, struct fault *fault);
+int arena_memory_in(int fd, struct arena_size size, enum page_choice choice, uint64_t *ret_page_bytes,
+                    struct fault *fault);
+
+/* Whether the host can give so many bytes more. Return: 0, -ENOMEM. */
+int arena_memory_available(uint64_t bytes, struct fault *fault);
+
+/* Gives so many segments memory, or takes it from them. Return: 0 or -errno. */
+int arena_allocate(const struct arena *arena, int fd, uint32_t segment, uint32_t count);
+int arena_release(const struct arena *arena, int fd, uint32_t segment, uint32_t count);
 
 struct arena_plan {
 	uint64_t page_bytes;
+	uint64_t bytes;    /* as arena_size; 0: all of the memory */
 	uint32_t access;   /* enum larder_access */
 	bool plain_epochs; /* larderd can issue membarrier(2) */
 };
@@ -72,6 +97,17 @@ int arena_format(int fd, const struct arena_plan *plan, struct arena *ret_arena,
 int arena_map(int fd, bool writable, struct arena *ret_arena, struct fault *fault);
 
 void arena_unmap(struct arena *arena);
+
+/* How many segments the arena has, or shall have: its size at the moment. */
+static inline uint32_t arena_segment_target(const struct arena *arena)
+{
+	uint32_t target = load_relaxed(&arena->header->segment_target);
+
+	return target < arena->segment_count ? target : arena->segment_count;
+}
+
+/* How many of the system segments an arena of so many segments needs: the ghosts at their end grow with its size. */
+uint32_t arena_system_needed(const struct arena *arena, uint32_t segments);
 
 /* The largest value that fits beside a key of key_size bytes. */
 uint64_t arena_value_max(const struct arena *arena, uint64_t key_size);

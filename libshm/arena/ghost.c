@@ -8,9 +8,15 @@ static uint64_t mix(uint64_t hash)
 	return hash * UINT64_C(0x9e3779b97f4a7c15); /* the index uses the hash's own bits */
 }
 
+/* How many lines are in use. When the arena gets another size most ghosts are not found any more: they are hints. */
+static uint64_t lines(const struct arena *arena)
+{
+	return (uint64_t)arena_segment_target(arena) << (arena->segment_shift - GHOST_GRAIN_SHIFT);
+}
+
 static struct ghost_line *line_of(const struct arena *arena, uint64_t hash)
 {
-	return &arena->ghosts[(mix(hash) >> 32) * arena->ghost_lines >> 32];
+	return &arena->ghosts[(mix(hash) >> 32) * lines(arena) >> 32];
 }
 
 static uint32_t fingerprint(uint64_t hash)
@@ -21,7 +27,7 @@ static uint32_t fingerprint(uint64_t hash)
 /* Evictions in a unit of time: the table is full after half of the units that the time has, so ages are unambiguous. */
 static uint64_t unit(const struct arena *arena)
 {
-	return (arena->ghost_lines * GHOSTS_PER_LINE + TIME_MASK / 2) / ((TIME_MASK + 1) / 2);
+	return lines(arena) * GHOSTS_PER_LINE / ((TIME_MASK + 1) / 2) + 1;
 }
 
 static uint32_t age(uint32_t ghost, uint64_t now)

@@ -20,17 +20,22 @@ void segment_clear_index(const struct arena *arena, uint32_t segment)
 
 void segment_format(struct arena *arena)
 {
-	uint32_t first_index = arena->system_segments;
-	struct segment_word word = { .state = SEGMENT_SYSTEM };
+	uint32_t first_index = arena->system_segments, target = arena_segment_target(arena);
+	uint32_t system = arena_system_needed(arena, target), end = first_index + target - system;
+	struct segment_word word = { .state = SEGMENT_ABSENT };
 
-	for (uint32_t s = 0; s < arena->system_segments; s++)
+	for (uint32_t s = end; s < arena->segment_count; s++)
 		store_relaxed(&arena->table[s].state, segment_pack(word));
+	for (uint32_t s = 0; s < first_index; s++) {
+		word.state = s < system ? SEGMENT_SYSTEM : SEGMENT_ABSENT;
+		store_relaxed(&arena->table[s].state, segment_pack(word));
+	}
 	segment_clear_index(arena, first_index);
 	word.state = SEGMENT_INDEX;
 	store_relaxed(&arena->table[first_index].state, segment_pack(word));
 	for (uint32_t d = 0; d < 1u << arena->directory_bits; d++)
 		store_relaxed(&arena->directory[d], first_index);
-	store_relaxed(&arena->header->free_segments, arena->segment_count - first_index - 1);
+	store_relaxed(&arena->header->free_segments, end - first_index - 1);
 	store_relaxed(&arena->header->search_hint, first_index + 1);
 }
 
@@ -208,4 +213,31 @@ void segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t 
 	/* R9 -> A9: as when it became free. */
 	store_release(&entry->state, segment_pack(word));
 	store_relaxed(&arena->header->open_segment[slab], segment + 1);
+}
+
+void segment_recycle_to_absent(const struct arena *arena, uint32_t segment)
+{
+	recycle(arena, segment, SEGMENT_ABSENT);
+	failpoint("recycle.absent");
+}
+
+bool segment_leave(const struct arena *arena, uint32_t segment)
+{
+	if (!segment_change(arena, segment, SEGMENT_FREE, SEGMENT_ABSENT))
+		return false;
+	failpoint("segment.left");
+	fetch_add_relaxed(&arena->header->free_segments, (uint32_t)-1);
+	return true;
+}
+
+void segment_join(const struct arena *arena, uint32_t segment)
+{
+	bool system = segment < arena->system_segments;
+
+	/* Its chunk headers are zero: it was recycled, or its memory is new. */
+	if (!segment_change(arena, segment, SEGMENT_ABSENT, system ? SEGMENT_SYSTEM : SEGMENT_FREE))
+		return;
+	failpoint("segment.joined");
+	if (!system)
+		fetch_add_relaxed(&arena->header->free_segments, 1);
 }

@@ -5,6 +5,7 @@
  *	FREE -> OPEN -> CONDEMNED -> (unlinked, grace period, no pin) -> RETIRED -> FREE with generation + 1
  *	                                                          RETIRED -> RESERVE -> OPEN, the keeper's own
  *	FREE -> RETIRED -> INDEX -> (split) -> RETIRED -> (grace period)         -> FREE with generation + 1
+ *	FREE, or RETIRED with generation + 1, -> ABSENT -> FREE: the arena shrinks and grows
  *
  * A keeper that died leaves CONDEMNED segments, whose memory is untouched and which may be opened again, and RETIRED ones, which
  * nothing in the arena refers to and which only need a grace period.
@@ -79,7 +80,8 @@ static inline uint32_t segment_slab(struct segment_word word)
  */
 static inline uint32_t segment_slab_for(const struct arena *arena, enum pool pool, uint64_t ttl_ms)
 {
-	uint32_t together = arena->segment_count < 256 ? 4 : arena->segment_count < 1024 ? 2 : 1;
+	uint32_t segments = arena_segment_target(arena);
+	uint32_t together = segments < 256 ? 4 : segments < 1024 ? 2 : 1;
 	uint32_t ttl_class = (segment_class(ttl_ms) + together - 1) / together * together;
 
 	return (uint32_t)pool * TTL_CLASSES + (ttl_class < TTL_CLASSES ? ttl_class : TTL_CLASSES - 1);
@@ -125,6 +127,13 @@ bool segment_take_index(const struct arena *arena, uint32_t *ret_segment);
  */
 void segment_recycle(const struct arena *arena, uint32_t segment);
 void segment_recycle_to_reserve(const struct arena *arena, uint32_t segment);
+void segment_recycle_to_absent(const struct arena *arena, uint32_t segment);
+
+/* Keeper: takes a free segment out of the arena. False: it is not free. */
+bool segment_leave(const struct arena *arena, uint32_t segment);
+
+/* Keeper: an absent segment has memory, and is free, or if it is one of the system's, the system's. */
+void segment_join(const struct arena *arena, uint32_t segment);
 
 /* Keeper: takes a free segment as reserve. False: none is free. */
 bool segment_take_reserve(const struct arena *arena, uint32_t *ret_segment);

@@ -35,6 +35,8 @@
 	X(-EIO, "larderd went away before it answered: the write may have happened") \
 	X(-ENOTCONN, "larderd is gone, nothing has changed: start it; the library attaches again by itself") \
 	X(-EOVERFLOW, "the counter would leave the range of 64 bits; nothing has changed") \
+	X(-EPERM, "only root and the user of larderd may do that") \
+	X(-ERANGE, "the arena cannot have this size: more than size_max, or too little for its tables and index") \
 	X(-EUCLEAN, "the arena is damaged: restart larderd with a new one")
 
 const char *larder_strerror(int result)

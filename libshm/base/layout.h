@@ -35,6 +35,7 @@
 #define OBJECT_UNIT 8 /* objects begin and end on multiples of this */
 #define SECRET_BYTES 192
 #define DIRECTORY_BITS_MAX 18
+#define SEGMENTS_LEAST 16 /* that an arena can do with */
 
 /*
  * TTL classes: class 0 holds what does not expire; class c > 0 holds objects whose life is in [2^(c-1), 2^c) s, class 1
@@ -50,7 +51,8 @@ enum pool { POOL_PROBATION = 0, POOL_MAIN = 1, POOLS };
 #define SLABS (POOLS * TTL_CLASSES)
 
 /* The ghost table: a cache line for each so many bytes of arena, so one ghost for 256 bytes, in 0.8 % of the memory. */
-#define GHOST_GRAIN (UINT64_C(8) << 10)
+#define GHOST_GRAIN_SHIFT 13
+#define GHOST_GRAIN (UINT64_C(1) << GHOST_GRAIN_SHIFT)
 #define GHOSTS_PER_LINE 32
 
 /* ---- arena header ------------------------------------------------------------------------------------------------ */
@@ -78,6 +80,9 @@ struct arena_header {
 	uint64_t clock_offset_ns; /* arena time = CLOCK_MONOTONIC + this; was the wall clock when the arena was made */
 	uint64_t created_ms;      /* arena time */
 	uint64_t plain_epochs;    /* 1: larderd can issue memory barriers, so readers need not */
+	atomic_u64 size_configured; /* bytes: the configuration's size that was dealt with last; the keeper's */
+	atomic_u32 segment_target;  /* how many segments shall not be absent, the tables among them; the keeper's */
+	uint32_t reserved;
 	uint8_t secret[SECRET_BYTES]; /* of the key hash */
 
 	/* Written by the keeper only. */
@@ -127,7 +132,8 @@ enum segment_state {
 	SEGMENT_RETIRED =
 		4,         /* nothing refers to it: an index segment before or after its life, data about to be free */
 	SEGMENT_SYSTEM = 5,  /* header and tables */
-	SEGMENT_RESERVE = 6  /* as free, but the keeper's: room for what it moves */
+	SEGMENT_RESERVE = 6, /* as free, but the keeper's: room for what it moves */
+	SEGMENT_ABSENT = 7   /* beyond the size that the arena has now: there may be no memory behind it */
 };
 
 /*
@@ -313,6 +319,8 @@ static inline uint64_t layout_stamp(void)
 		SLOT_TAG_SHIFT,
 		CONTROL_TARGET_SHIFT,
 		sizeof(struct arena_header),
+		offsetof(struct arena_header, size_configured),
+		offsetof(struct arena_header, segment_target),
 		offsetof(struct arena_header, secret),
 		offsetof(struct arena_header, epoch),
 		offsetof(struct arena_header, free_sequence),

@@ -8,6 +8,8 @@
  *				   <-	WELCOME (+ lease, arena, control page), or with result < 0 a reason in text
  *	REQUEST + key + value	   ->					(read-only mode: writes travel this way)
  *				   <-	REPLY
+ *	RESIZE			   ->					(from root and larderd's own user)
+ *				   <-	REPLY
  *
  * Requests are answered in order. A key and value that together exceed WIRE_INLINE_MAX travel in a memfd that goes with
  * the REQUEST and holds first the key, then the value. A client that breaks the protocol is disconnected.
@@ -20,7 +22,7 @@
 
 #include <stdint.h>
 
-#define WIRE_PROTOCOL 2
+#define WIRE_PROTOCOL 3
 #define WIRE_INLINE_MAX (96u << 10)
 #define WIRE_DEFAULT_SOCKET "/run/larderd/socket"
 
@@ -28,7 +30,8 @@ enum wire_type {
 	WIRE_HELLO = 0x4c444831,
 	WIRE_WELCOME = 0x4c444832,
 	WIRE_REQUEST = 0x4c444833,
-	WIRE_REPLY = 0x4c444834
+	WIRE_REPLY = 0x4c444834,
+	WIRE_RESIZE = 0x4c444835
 };
 
 struct wire_hello {
@@ -61,12 +64,19 @@ struct wire_request {
 	uint64_t value_size;
 };
 
+struct wire_resize {
+	uint32_t type;
+	uint32_t reserved;
+	uint64_t id; /* in the place where a request has it */
+	uint64_t bytes;
+};
+
 struct wire_reply {
 	uint32_t type;
 	int32_t result;
 	uint64_t id;
 	uint64_t version;
-	int64_t value; /* incr, decr: the value after */
+	int64_t value; /* incr, decr: the value after; resize: bytes, as of larder_resize */
 };
 
 #endif

@@ -77,6 +77,9 @@ int cache_scan(struct cache_thread *thread, const void *prefix, size_t prefix_si
                struct larder_scan_entry *entries, size_t max_entries, void *buffer, size_t buffer_size,
                size_t *ret_count);
 
+/* How large the arena is at the moment, and how large it shall be, in bytes. */
+void cache_size(const struct arena *arena, uint64_t *ret_now, uint64_t *ret_wanted);
+
 /* Everything of larder_stat, by walking. */
 void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat);
 

@@ -123,7 +123,10 @@ static void count_segments(const struct arena *arena, struct larder_stat *stat)
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
 		struct segment_word word = segment_load(arena, segment);
 
+		stat->segments += word.state != SEGMENT_ABSENT;
 		switch (word.state) {
+		case SEGMENT_ABSENT:
+			break;
 		case SEGMENT_FREE:
 		case SEGMENT_RESERVE:
 			stat->segments_free++;
@@ -153,6 +156,15 @@ static void count_segments(const struct arena *arena, struct larder_stat *stat)
 	}
 }
 
+void cache_size(const struct arena *arena, uint64_t *ret_now, uint64_t *ret_wanted)
+{
+	*ret_now = 0;
+	*ret_wanted = arena_segment_target(arena) * arena->segment_bytes;
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++)
+		if (segment_load(arena, segment).state != SEGMENT_ABSENT)
+			*ret_now += arena->segment_bytes;
+}
+
 void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 {
 	const struct arena *arena = &thread->cache->arena;
@@ -160,10 +172,10 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 
 	*ret_stat = (struct larder_stat){
 		.size = sizeof *ret_stat,
-		.arena_bytes = arena->bytes,
+		.arena_bytes_max = arena->bytes,
+		.arena_bytes_wanted = arena_segment_target(arena) * arena->segment_bytes,
 		.page_bytes = header->page_bytes,
 		.segment_bytes = arena->segment_bytes,
-		.segments = arena->segment_count,
 		.value_size_max = arena_value_max(arena, 1024),
 		.access = header->access,
 		.epoch = load_relaxed(&header->epoch),
@@ -191,4 +203,5 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 		ret_stat->evicted_ages[age] = load_relaxed(&header->evicted_ages[age]);
 	count_entries(thread, ret_stat);
 	count_segments(arena, ret_stat);
+	ret_stat->arena_bytes = ret_stat->segments * arena->segment_bytes;
 }

@@ -56,6 +56,9 @@ static void check_header(struct verifier *verifier)
 		fault(verifier, "header: the secret of the hash has changed");
 	if (load_relaxed(&arena->header->epoch) == 0 || load_relaxed(&arena->header->epoch) == EPOCH_REVOKED)
 		fault(verifier, "header: %" PRIu64 " is no epoch", load_relaxed(&arena->header->epoch));
+	if (load_relaxed(&arena->header->segment_target) > arena->segment_count)
+		fault(verifier, "header: the arena cannot have %u segments",
+		      load_relaxed(&arena->header->segment_target));
 	for (uint32_t c = 0; c < SLABS; c++)
 		if (load_relaxed(&arena->header->open_segment[c]) > arena->segment_count)
 			fault(verifier, "header: slab %u allocates in segment %u, which does not exist", c,
@@ -65,14 +68,16 @@ static void check_header(struct verifier *verifier)
 static void check_segments(struct verifier *verifier)
 {
 	const struct arena *arena = verifier->arena;
+	uint32_t system = arena_system_needed(arena, 0); /* the ghosts beyond may be absent */
 
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
 		struct segment_word word = segment_load(arena, segment);
 
 		verifier->counts.segments++;
-		if (word.state > SEGMENT_RESERVE)
+		if (word.state > SEGMENT_ABSENT)
 			fault(verifier, "segment %u: %d is no state", segment, (int)word.state);
-		if ((segment < arena->system_segments) != (word.state == SEGMENT_SYSTEM))
+		if ((segment < system) != (word.state == SEGMENT_SYSTEM) &&
+		    (segment < system || segment >= arena->system_segments))
 			fault(verifier, "segment %u: in state %d, but system segments are the first %u", segment,
 			      (int)word.state, arena->system_segments);
 		if (word.next_chunk > arena->chunks || word.ttl_class >= TTL_CLASSES)
@@ -240,28 +245,34 @@ static void check_index(struct verifier *verifier)
 
 /* ---- data segments --------------------------------------------------------------------------------------------------- */
 
+/* In a section, because the memory may be given back when the segment is emptied. False: the section was revoked. */
+static bool check_data_segment(struct verifier *verifier, uint32_t segment)
+{
+	struct object_walk walk = { .segment = segment };
+	struct segment_word before, after;
+	struct object_view object;
+	uint64_t objects = 0;
+
+	epoch_enter(&verifier->thread->reader);
+	before = segment_load(verifier->arena, segment);
+	while (before.state == SEGMENT_OPEN && object_walk_next(verifier->arena, &walk, &object))
+		objects++;
+	after = segment_load(verifier->arena, segment);
+	if (!epoch_exit(&verifier->thread->reader))
+		return false;
+	if (after.state != before.state || after.generation != before.generation)
+		return true;
+	verifier->counts.objects += objects;
+	if (walk.faults)
+		fault(verifier, "data segment %u: %u places that are neither an object nor free", segment, walk.faults);
+	return true;
+}
+
 static void check_data(struct verifier *verifier)
 {
-	const struct arena *arena = verifier->arena;
-
-	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
-		struct object_walk walk = { .segment = segment };
-		struct segment_word before = segment_load(arena, segment), after;
-		struct object_view object;
-		uint64_t objects = 0;
-
-		if (before.state != SEGMENT_OPEN)
-			continue;
-		while (object_walk_next(arena, &walk, &object))
-			objects++;
-		after = segment_load(arena, segment);
-		if (after.state != before.state || after.generation != before.generation)
-			continue;
-		verifier->counts.objects += objects;
-		if (walk.faults)
-			fault(verifier, "data segment %u: %u places that are neither an object nor free", segment,
-			      walk.faults);
-	}
+	for (uint32_t segment = 0; segment < verifier->arena->segment_count; segment++)
+		while (!check_data_segment(verifier, segment))
+			;
 }
 
 int cache_verify(struct cache_thread *thread, cache_verify_report *report, void *context,

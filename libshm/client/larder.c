@@ -327,6 +327,30 @@ int larder_scan(larder *cache, const void *prefix, size_t prefix_size, struct la
 	                  ret_count);
 }
 
+int larder_resize(larder *cache, uint64_t bytes, uint64_t *ret_bytes)
+{
+	struct thread_entry entry;
+	const struct cache *before;
+	uint64_t possible;
+	int result;
+
+	if (!cache)
+		return -EINVAL;
+	ret_bytes = ret_bytes ? ret_bytes : &possible;
+	entry = thread_enter(cache);
+	if (!entry.thread)
+		return entry.result;
+	before = entry.thread->cache;
+	result = remote_resize(attachment_of(entry.thread), bytes, cache->source.timeout_ms, ret_bytes);
+	if (result != -ENOTCONN)
+		return result;
+	/* Nothing was sent: another larderd may do it. */
+	entry = thread_enter_slow(cache);
+	if (!entry.thread || entry.thread->cache == before)
+		return -ENOTCONN;
+	return remote_resize(attachment_of(entry.thread), bytes, cache->source.timeout_ms, ret_bytes);
+}
+
 int larder_stat(larder *cache, struct larder_stat *ret_stat)
 {
 	struct larder_stat counted = { .size = sizeof counted };

@@ -106,7 +106,23 @@ static int receive_reply(int channel, uint64_t id, uint64_t deadline_ms, struct 
 	return 0;
 }
 
-static int exchange(struct attachment *attachment, const struct write_request *request, uint64_t deadline_ms,
+/* What larderd is asked for: a write, or (where that is NULL) a size. */
+struct question {
+	const struct write_request *write;
+	uint64_t bytes;
+};
+
+static int send_question(int channel, const struct question *question, uint64_t id, uint64_t deadline_ms)
+{
+	const struct wire_resize resize = { .type = WIRE_RESIZE, .id = id, .bytes = question->bytes };
+	const struct iovec whole = part(&resize, sizeof resize);
+
+	if (question->write)
+		return send_request(channel, question->write, id, deadline_ms);
+	return channel_send(channel, &whole, 1, -1, deadline_ms);
+}
+
+static int exchange(struct attachment *attachment, const struct question *question, uint64_t deadline_ms,
                     struct wire_reply *ret_reply)
 {
 	const uint64_t id = ++attachment->last_request;
@@ -118,7 +134,7 @@ static int exchange(struct attachment *attachment, const struct write_request *r
 	if (load_relaxed(&attachment->lost) || !attachment_connected(attachment))
 		result = -ENOTCONN;
 	else
-		result = send_request(attachment->channel, request, id, deadline_ms);
+		result = send_question(attachment->channel, question, id, deadline_ms);
 	failpoint("remote.sent");
 	if (result == -ECONNRESET)
 		result = -ENOTCONN; /* it was not sent */
@@ -135,24 +151,47 @@ static int exchange(struct attachment *attachment, const struct write_request *r
 	return result;
 }
 
+/* In its turn among the threads of the process. */
+static int ask(struct attachment *attachment, const struct question *question, uint32_t timeout_ms,
+               struct wire_reply *ret_reply)
+{
+	const uint64_t deadline_ms = channel_deadline(timeout_ms); /* includes the wait for other threads' exchanges */
+	struct guard guard = guard_begin();
+	int result;
+
+	pthread_mutex_lock(&attachment->exchange);
+	result = exchange(attachment, question, deadline_ms, ret_reply);
+	pthread_mutex_unlock(&attachment->exchange);
+	guard_end(guard);
+	return result;
+}
+
 int remote_write(struct attachment *attachment, const struct write_request *request, uint32_t timeout_ms,
                  struct write_result *ret_result)
 {
-	const uint64_t deadline_ms = channel_deadline(timeout_ms); /* includes the wait for other threads' exchanges */
+	const struct question question = { .write = request };
 	struct wire_reply reply;
-	struct guard guard;
 	int result;
 
 	if (request->value_size > arena_value_max(&attachment->cache.arena, request->key_size))
 		return -E2BIG;
-	guard = guard_begin();
-	pthread_mutex_lock(&attachment->exchange);
-	result = exchange(attachment, request, deadline_ms, &reply);
-	pthread_mutex_unlock(&attachment->exchange);
-	guard_end(guard);
+	result = ask(attachment, &question, timeout_ms, &reply);
 	if (result != 0)
 		return result;
 	if (reply.result == 0)
 		*ret_result = (struct write_result){ .version = reply.version, .value = reply.value };
 	return reply.result;
+}
+
+int remote_resize(struct attachment *attachment, uint64_t bytes, uint32_t timeout_ms, uint64_t *ret_bytes)
+{
+	const struct question question = { .bytes = bytes };
+	struct wire_reply reply;
+	int result = ask(attachment, &question, timeout_ms, &reply);
+
+	if (result != 0)
+		return result;
+	if (reply.result == 0 || reply.result == -ERANGE)
+		*ret_bytes = (uint64_t)reply.value;
+	return reply.result > 0 ? -EPROTO : reply.result;
 }

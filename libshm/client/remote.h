@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes of a client that may only read the arena: larderd does them. */
+/* What larderd does for a client: the writes of one that may only read the arena, and another size of it. */
 #ifndef LARDER_CLIENT_REMOTE_H
 #define LARDER_CLIENT_REMOTE_H
 
@@ -11,5 +11,8 @@
  */
 int remote_write(struct attachment *attachment, const struct write_request *request, uint32_t timeout_ms,
                  struct write_result *ret_result);
+
+/* Return: as larder_resize. */
+int remote_resize(struct attachment *attachment, uint64_t bytes, uint32_t timeout_ms, uint64_t *ret_bytes);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +25,11 @@
 #define COMING_KEYS 10000 /* in the churn scene, of each member */
 #define LIVING_KEYS 2000  /* of which so many live */
 #define BATCH 8
+#define SIZED_TURNS 16 /* of the one who asks for another size */
 
-static bool evicting(const struct crowd *crowd)
+bool crowd_evicts(const struct crowd *crowd)
 {
-	return crowd->scene == TIGHT;
+	return crowd->scene == TIGHT || crowd->scene == SIZED;
 }
 
 static void begin(struct entry *entry, uint32_t number)
@@ -49,7 +51,7 @@ static bool may_be_missing(const struct worker *worker, uint32_t completed, uint
 
 	for (uint32_t number = completed; number <= begun; number++)
 		deleted |= value_deletes(number);
-	return deleted || evicting(worker->crowd);
+	return deleted || crowd_evicts(worker->crowd);
 }
 
 static void check_kept(const struct worker *worker, uint32_t owner, uint32_t key, uint32_t completed, int result,
@@ -158,7 +160,7 @@ static void read_growth(struct worker *worker, uint32_t owner, uint32_t key)
 
 	if (result == 0 && (mark.owner != owner || mark.number != key))
 		expect_failed("growth key %u of member %u is wrong", key, owner);
-	if (result != 0 && !evicting(worker->crowd))
+	if (result != 0 && !crowd_evicts(worker->crowd))
 		expect_failed("growth key %u of member %u: %s", key, owner, larder_strerror(result));
 }
 
@@ -181,7 +183,7 @@ static void read_journal(struct worker *worker, uint32_t owner)
 	int result = READ(worker, "get", larder_get(worker->cache, name, name_size, records, sizeof records, &item));
 
 	begun = load_acquire(&entry->begun);
-	if (result == LARDER_MISS && completed > 0 && !evicting(worker->crowd))
+	if (result == LARDER_MISS && completed > 0 && !crowd_evicts(worker->crowd))
 		expect_failed("the journal of member %u is missing: record %u was completed", owner, completed);
 	if (result != 0)
 		return;
@@ -201,8 +203,9 @@ static void read_counter(struct worker *worker, uint32_t counter)
 	unsigned long value = strtoul(text, NULL, 10);
 
 	begun = load_acquire(&entry->begun);
-	if (evicting(worker->crowd) ? value > begun
-	                            : value > begun || value < completed || (result == LARDER_MISS && completed > 0))
+	if (crowd_evicts(worker->crowd)
+	            ? value > begun
+	            : value > begun || value < completed || (result == LARDER_MISS && completed > 0))
 		expect_failed("counter %u is \"%s\" (%s): %u additions were completed, %u begun", counter, text,
 		              larder_strerror(result), completed, begun);
 }
@@ -476,6 +479,30 @@ static void come_and_go(struct worker *worker)
 		be_a_mayfly(worker);
 }
 
+void crowd_configure(const struct server *server, const char *size)
+{
+	char text[256], path[128];
+
+	snprintf(text, sizeof text, "socket = %s\nsize = %s\nsize_max = 4M\n", server->socket, size);
+	server_write_file(server, "larderd.conf", text, path);
+}
+
+/* By each of the two ways. */
+static void ask_for_a_size(struct worker *worker)
+{
+	static const uint64_t sizes[] = { 4u << 20, 3u << 19, 3u << 20, 2u << 20 };
+	uint32_t turn = worker->turns / SIZED_TURNS;
+
+	if (worker->turns % SIZED_TURNS != 0)
+		return;
+	if (turn % 3 == 0) {
+		crowd_configure(worker->crowd->server, turn % 2 ? "4M" : "2M");
+		kill(worker->crowd->server->pid, SIGHUP);
+	} else {
+		CALL(worker, "resize", longest_resize_ns, larder_resize(worker->cache, sizes[turn % 4], NULL));
+	}
+}
+
 static void take_turn(struct worker *worker)
 {
 	const struct crowd *crowd = worker->crowd;
@@ -488,6 +515,8 @@ static void take_turn(struct worker *worker)
 		write_all_kinds(worker);
 	if (worker->role == ATTACHER)
 		come_and_go(worker);
+	if (worker->role == SIZER)
+		ask_for_a_size(worker);
 	if (worker->role != CHURNER)
 		read_all_kinds(worker);
 	worker->turns++;

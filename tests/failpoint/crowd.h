@@ -13,6 +13,7 @@
 #include "base/atomics.h"
 #include "larder.h"
 #include "tests/failpoint/points.h"
+#include "tests/support/server.h"
 
 #define MEMBERS 6
 #define KEPT_KEYS 24     /* of each member, which alone writes them */
@@ -28,12 +29,12 @@ struct member {
 	struct entry kept[KEPT_KEYS], journal;
 	struct entry growth; /* its growth keys, from the first on */
 	atomic_u64 calls;
-	atomic_u64 longest_read_ns, longest_write_ns;
+	atomic_u64 longest_read_ns, longest_write_ns, longest_resize_ns;
 	atomic_u64 timeouts; /* calls that gave up after their time */
 };
 
 struct crowd {
-	const char *socket;
+	const struct server *server;
 	enum scene scene;
 	bool keeper_hurt;   /* the keeper is stopped or killed: a call may time out, or lose its answer */
 	atomic_u32 quiet;   /* members that are not eager write nothing for the time being */
@@ -42,6 +43,12 @@ struct crowd {
 	struct entry counters[COUNTERS];
 	struct member members[MEMBERS];
 };
+
+/* Whether what was completed may be gone, because memory is short. */
+bool crowd_evicts(const struct crowd *crowd);
+
+/* Gives larderd a configuration of its scene with a size. */
+void crowd_configure(const struct server *server, const char *size);
 
 /* Does the work of a role as member number until the crowd is over. eager: is about to be stopped, and hurries there. */
 void crowd_work(struct crowd *crowd, uint32_t number, enum role role, bool eager);

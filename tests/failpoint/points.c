@@ -175,6 +175,15 @@ const struct point points[] = {
 	{ "reclaim.waking", PASSES(KEEPER, ROOMY, 1) },
 	{ "reclaim.waking", PASSES(KEEPER, TIGHT, 5) },
 
+	/* another size */
+	{ "resize.wanted", PASSES(KEEPER, SIZED, 3) },
+	{ "resize.configuring", PASSES(KEEPER, SIZED, 2) },
+	{ "resize.allocated", PASSES(KEEPER, SIZED, 2) },
+	{ "segment.joined", PASSES(KEEPER, SIZED, 7) },
+	{ "segment.left", PASSES(KEEPER, SIZED, 3) },
+	{ "recycle.absent", PASSES(KEEPER, SIZED, 5) },
+	{ "resize.released", PASSES(KEEPER, SIZED, 2) },
+
 	/* a keeper that takes over from one that was killed */
 	{ "adopt.beginning", PASSES(KEEPER, ROOMY, 1), KILLED_AT("reclaim.drained") },
 	{ "adopt.reopened", PASSES(KEEPER, ROOMY, 1), KILLED_AT("reclaim.unlinked") },
@@ -215,14 +224,15 @@ const size_t point_count = sizeof points / sizeof points[0];
 
 const char *scene_name(enum scene scene)
 {
-	static const char *const names[SCENES] = { "roomy", "churn", "tight", "remote" };
+	static const char *const names[SCENES] = { "roomy", "churn", "tight", "remote", "sized" };
 
 	return names[scene];
 }
 
 const char *role_name(enum role role)
 {
-	static const char *const names[ROLES] = { "reader", "writer", "churner", "lingerer", "attacher", "keeper" };
+	static const char *const names[ROLES] = { "reader",   "writer", "churner", "lingerer",
+		                                  "attacher", "sizer",  "keeper" };
 
 	return names[role];
 }

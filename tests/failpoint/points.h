@@ -13,6 +13,7 @@ enum scene {
 	CHURN,  /* the same, but the index is built anew for keys that come and go */
 	TIGHT,  /* memory for a few seconds of writing: the oldest is evicted all the time */
 	REMOTE, /* as ROOMY, but the arena is read-only to clients: the keeper writes */
+	SIZED,  /* as TIGHT, but the arena gets another size all the time */
 	SCENES
 };
 
@@ -23,6 +24,7 @@ enum role {
 	CHURNER,  /* a writer of nothing but what expires soon */
 	LINGERER, /* a reader that now and then writes something of a life that nobody else uses */
 	ATTACHER, /* a reader that attaches and leaves all the time */
+	SIZER,    /* a reader that asks for another size all the time */
 	KEEPER,
 	ROLES
 };

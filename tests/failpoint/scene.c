@@ -49,7 +49,9 @@ struct stage {
 	char log[8192];   /* what failpoints and larderd said so far */
 };
 
-static const char *const sizes[SCENES] = { [ROOMY] = "8M", [CHURN] = "4M", [TIGHT] = "1M", [REMOTE] = "8M" };
+static const char *const sizes[SCENES] = {
+	[ROOMY] = "8M", [CHURN] = "4M", [TIGHT] = "1M", [REMOTE] = "8M", [SIZED] = "2M"
+};
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */
 
@@ -167,7 +169,7 @@ static bool keeper_reaches(struct stage *stage, const char *name, bool stops)
  */
 static void settle(struct stage *stage, bool settled)
 {
-	store_relaxed(&stage->crowd->settled, settled && stage->point->scene != TIGHT);
+	store_relaxed(&stage->crowd->settled, settled && !crowd_evicts(stage->crowd));
 }
 
 static void continue_keeper(struct stage *stage)
@@ -189,6 +191,18 @@ static void await_keeper(struct stage *stage)
 
 /* ---- beginning ----------------------------------------------------------------------------------------------------- */
 
+/* With a file, which can be changed. */
+static void start_configured(struct stage *stage)
+{
+	char path[128];
+
+	server_prepare(&stage->server);
+	crowd_configure(&stage->server, sizes[SIZED]);
+	snprintf(path, sizeof path, "%s/larderd.conf", stage->server.directory);
+	if (!server_run(&stage->server, (const char *[]){ "--config", path, NULL }))
+		expect_failed("larderd did not start with %s", path);
+}
+
 static void start_server(struct stage *stage)
 {
 	const struct point *point = stage->point;
@@ -201,8 +215,11 @@ static void start_server(struct stage *stage)
 		         stage->deed == KILL_IT ? "kill" : "stop");
 	if (spec[0])
 		setenv("LARDER_FAILPOINT", spec, 1);
-	server_start(&stage->server, sizes[point->scene], "--access",
-	             point->scene == REMOTE ? "read-only" : "shared-write", NULL);
+	if (point->scene == SIZED)
+		start_configured(stage);
+	else
+		server_start(&stage->server, sizes[point->scene], "--access",
+		             point->scene == REMOTE ? "read-only" : "shared-write", NULL);
 	unsetenv("LARDER_FAILPOINT");
 }
 
@@ -211,14 +228,14 @@ static void start_crowd(struct stage *stage)
 	struct crowd *crowd = shared_memory(sizeof *crowd);
 	const struct point *point = stage->point;
 
-	crowd->socket = stage->server.socket;
+	crowd->server = &stage->server;
 	crowd->scene = point->scene;
 	crowd->keeper_hurt = point->role == KEEPER || point->keeper;
 	/* What an accomplice leaves for the one in question must not be finished by a third. */
 	store_relaxed(&crowd->quiet, point->accomplice && point->accomplice_role != READER);
 	stage->crowd = crowd;
 	for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
-		start_member(stage, number, number == 3 ? ATTACHER : WRITER, NULL);
+		start_member(stage, number, number < 3 ? WRITER : point->scene == SIZED ? SIZER : ATTACHER, NULL);
 }
 
 static void start_victim(struct stage *stage)
@@ -356,7 +373,7 @@ static bool all_free(const struct arena *arena, bool remote, uint64_t *ret_free)
 		reserve += state == SEGMENT_RESERVE; /* as good as free, but the keeper's */
 		/* In a read-only arena nobody but the keeper can make anything expire. */
 		done &= state == SEGMENT_FREE || state == SEGMENT_RESERVE || state == SEGMENT_SYSTEM ||
-		        state == SEGMENT_INDEX || (remote && state == SEGMENT_OPEN);
+		        state == SEGMENT_INDEX || state == SEGMENT_ABSENT || (remote && state == SEGMENT_OPEN);
 	}
 	return done && reserve <= RESERVE_MAX;
 }
@@ -433,7 +450,7 @@ static void check_arena(struct stage *stage, struct outcome_of *outcome)
 		expect_failed("%s", fault.text);
 	expect_equal(cache_thread_start(&cache, &thread), 0);
 	expect_sound(&thread, &counts);
-	if (stage->point->scene != TIGHT)
+	if (!crowd_evicts(stage->crowd))
 		expect_equal(load_relaxed(&cache.arena.header->evicted_segments), 0);
 	crowd_check(stage->crowd);
 	expire_everything(&cache, remote, &outcome->segments_freed);

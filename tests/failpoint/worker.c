@@ -52,7 +52,7 @@ larder *worker_attach(const struct crowd *crowd, bool patient)
 	options.error = text;
 	options.error_size = sizeof text;
 	do
-		result = larder_open(crowd->socket, &options, &cache);
+		result = larder_open(crowd->server->socket, &options, &cache);
 	while (result && patient && patience_left(patience));
 	if (result)
 		expect_failed("larder_open: %s: %s", larder_strerror(result), text);

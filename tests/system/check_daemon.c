@@ -306,10 +306,10 @@ START_TEST(hangup_reads_configuration)
 	expect_logged(":2: ");
 	ck_assert_int_eq(larder_open(server.socket, NULL, &none), -EBUSY);
 	/* What needs a new start is named, the rest takes effect. */
-	server_write_file(&server, "larderd.conf", "max_clients = 2\nsize = 4M\n", path);
+	server_write_file(&server, "larderd.conf", "max_clients = 2\nsize = 2M\nsocket_mode = 0600\n", path);
 	ck_assert_int_eq(kill(server.pid, SIGHUP), 0);
 	expect_logged("configuration read anew");
-	expect_said("a new value of size needs a restart");
+	expect_said("a new value of socket_mode needs a restart");
 	for (struct patience patience = patience_start(20000); larder_open(server.socket, NULL, &second) != 0;)
 		ck_assert(patience_left(patience));
 	ck_assert_uint_eq(client_stat(second).arena_bytes, 2 << 20);

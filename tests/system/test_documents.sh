@@ -28,7 +28,7 @@ note "$([ "$(wc -l <"$dir/quick-start")" = 2 ] && [ "$(bash "$dir/quick-start" 2
 	"the quick start of README.md"
 
 "$larder" help | sed -n 's/^  \([a-z][a-z]*\)  *.*/\1/p' >"$dir/commands"
-note "$([ "$(wc -l <"$dir/commands")" = 17 ] && echo yes)" "larder help lists 17 commands"
+note "$([ "$(wc -l <"$dir/commands")" = 18 ] && echo yes)" "larder help lists 18 commands"
 while read -r command; do
 	note "$(grep -q "^\.It Cm $command\b" docs/man/larder.1 && echo yes)" "larder.1 lacks the command $command"
 	while read -r option; do

@@ -328,6 +328,23 @@ test_stat() {
 	t 0 '{"broken":\[\],"sound":true,"faults":0,"segments":*}' verify --json
 }
 
+test_resize() {
+	t 2 '' resize
+	complains 'too few arguments'
+	t 2 '' resize many
+	complains 'SIZE is a number of bytes'
+	t 2 '' resize 1Mb
+	complains 'SIZE is a number of bytes'
+	t 4 '' resize 65M
+	complains 'the arena can have at most 67108864 bytes (64.0 MiB)'
+	t 4 '' resize 1K
+	complains 'the arena can have no less than 33554432 bytes (32.0 MiB)'
+	t 0 $'67108864 (64.0 MiB) of 50331648 (48.0 MiB)\n*50331648 (48.0 MiB) of 50331648 (48.0 MiB)' resize 48MiB --wait
+	note "$([ "$(field arena_bytes_wanted)" = 50331648 ] && echo yes)" "stat shows the size that is wanted"
+	t 0 '{"arena_bytes":*,"arena_bytes_wanted":67108864}*{"arena_bytes":67108864,"arena_bytes_wanted":67108864}' resize --wait 64M --json
+	t 0 '67108864 (64.0 MiB) of 67108864 (64.0 MiB)' resize 67108864
+}
+
 # json FILTER WANTED ARGUMENT...: what jq makes of the output.
 json() {
 	local filter=$1 wanted=$2 got
@@ -367,7 +384,7 @@ test_json() {
 	call get binary --json </dev/null
 	jq -r .value_base64 "$dir/out" | base64 -d >"$dir/decoded"
 	note "$(cmp -s "$dir/value" "$dir/decoded" && echo yes)" "a large binary value as JSON"
-	json 'keys | length' 39 stat
+	json 'keys | length' 41 stat
 	json '.entries > 0 and .arena_bytes == 67108864 and .access == "shared-write"' true stat
 	json '[.classes[] | select(.pool == "probation")] | length > 0' true stat
 	json '[.classes[].objects] | add == '"$(field entries)" true stat
@@ -443,6 +460,7 @@ test_limits
 test_bytes
 test_scan
 test_stat
+test_resize
 test_json
 test_damage
 stop_larderd

@@ -372,6 +372,50 @@ START_TEST(test_geometry_is_this_processes_own)
 }
 END_TEST
 
+/* Memory for the size that it begins with, and room for what it can come to. */
+START_TEST(test_memory_that_can_grow)
+{
+	static const struct arena_size sizes[] = {
+		{ 2 * MIB, 2 * MIB },
+		{ 2 * MIB, 64 * MIB },
+		{ 16 * MIB, 64 * MIB },
+		{ 64 * MIB, 1024 * MIB },
+		{ 64 * MIB, UINT64_C(64) << 30 },
+		{ MIB, 256 * MIB },
+	};
+	static const struct arena_size bad[] = {
+		{ 4 * MIB, 2 * MIB }, { MIB, UINT64_C(512) << 30 }, { 2 * MIB, 0 }, { 2 * MIB, 3 * MIB }
+	};
+	struct fault fault;
+
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct arena_plan plan = { .bytes = sizes[i].bytes };
+		struct arena made, mapped;
+		struct stat file;
+		int fd = arena_memory_of(sizes[i], PAGES_AUTO, &plan.page_bytes, &fault);
+
+		ck_assert_msg(fd >= 0, "%s", fault.text);
+		ck_assert_int_eq(arena_format(fd, &plan, &made, NULL), 0);
+		ck_assert_uint_eq(made.bytes, sizes[i].most);
+		ck_assert_uint_eq((uint64_t)arena_segment_target(&made) << made.segment_shift, sizes[i].bytes);
+		ck_assert_int_eq(fstat(fd, &file), 0);
+		ck_assert_uint_eq((uint64_t)file.st_size, sizes[i].most);
+		if (plan.page_bytes < 2 * MIB)
+			ck_assert_uint_eq((uint64_t)file.st_blocks * 512, sizes[i].bytes);
+		ck_assert_int_eq(arena_map(fd, false, &mapped, &fault), 0);
+		ck_assert_uint_eq(mapped.segment_bytes, made.segment_bytes);
+		arena_unmap(&made);
+		arena_unmap(&mapped);
+		close(fd);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		uint64_t page_bytes;
+
+		ck_assert_int_eq(arena_memory_of(bad[i], PAGES_AUTO, &page_bytes, &fault), -EINVAL);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("arena");
@@ -391,5 +435,6 @@ int main(void)
 	tcase_add_test(tests, test_arena_that_can_shrink_is_refused);
 	tcase_add_test(tests, test_file_of_whom_we_trust);
 	tcase_add_test(tests, test_geometry_is_this_processes_own);
+	tcase_add_test(tests, test_memory_that_can_grow);
 	return suite_run("arena", tests);
 }

@@ -488,6 +488,53 @@ START_TEST(test_no_chunk_is_given_twice_in_a_generation)
 }
 END_TEST
 
+/* What is absent is taken by nobody; what joins is free, or the system's. */
+START_TEST(test_absent_segments)
+{
+	struct world world;
+	struct arena *arena;
+	struct run run;
+	uint32_t last, segment;
+
+	world_start_within(&world, 2 * MIB, 64 * MIB);
+	arena = world.arena;
+	last = arena->segment_count - 1;
+	ck_assert_uint_eq(world_count(&world, SEGMENT_ABSENT) + 32, arena->segment_count);
+	ck_assert_uint_lt(world_count(&world, SEGMENT_SYSTEM), arena->system_segments);
+	ck_assert_uint_eq(world_count(&world, SEGMENT_SYSTEM), arena_system_needed(arena, 32));
+	ck_assert_uint_eq(arena->system_segments, arena_system_needed(arena, arena->segment_count));
+	ck_assert_uint_eq(load_relaxed(&arena->header->free_segments), world_count(&world, SEGMENT_FREE));
+	while (take(&world, 0, arena->chunks, &run))
+		ck_assert_uint_lt(run.segment, last);
+	ck_assert_uint_eq(world_count(&world, SEGMENT_ABSENT) + 32, arena->segment_count);
+	ck_assert(!segment_leave(arena, run.segment)); /* it is in use */
+	segment_join(arena, run.segment);
+	ck_assert_int_eq(segment_load(arena, run.segment).state, SEGMENT_OPEN);
+	segment_join(arena, last);
+	ck_assert_int_eq(segment_load(arena, last).state, SEGMENT_FREE);
+	ck_assert_uint_eq(load_relaxed(&arena->header->free_segments), 1);
+	ck_assert(segment_leave(arena, last));
+	ck_assert_uint_eq(load_relaxed(&arena->header->free_segments), 0);
+	ck_assert(!take(&world, 0, 1, &run));
+	segment_join(arena, arena->system_segments - 1);
+	ck_assert_int_eq(segment_load(arena, arena->system_segments - 1).state, SEGMENT_SYSTEM);
+	ck_assert_uint_eq(load_relaxed(&arena->header->free_segments), 0);
+	/* Recycled as absent it has its next generation, and shows nothing of its former life when it joins. */
+	segment_join(arena, last);
+	run = take_one(&world, 0);
+	segment = run.segment;
+	ck_assert(segment_change(arena, segment, SEGMENT_OPEN, SEGMENT_CONDEMNED));
+	ck_assert(segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED));
+	segment_recycle_to_absent(arena, segment);
+	ck_assert_int_eq(segment_load(arena, segment).state, SEGMENT_ABSENT);
+	ck_assert_uint_eq(segment_load(arena, segment).generation, run.generation + 1);
+	ck_assert(!take(&world, 0, 1, &run));
+	segment_join(arena, segment);
+	ck_assert(take(&world, 0, 1, &run));
+	world_stop(&world);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("segment");
@@ -511,5 +558,6 @@ int main(void)
 	tcase_add_test(tests, test_expiry_raised_by_many);
 	tcase_add_test(tests, test_no_chunk_is_given_twice);
 	tcase_add_test(tests, test_no_chunk_is_given_twice_in_a_generation);
+	tcase_add_test(tests, test_absent_segments);
 	return suite_run("segment", tests);
 }

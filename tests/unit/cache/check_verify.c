@@ -231,7 +231,7 @@ static void wrong_open_segment(struct patient *patient)
 
 static void no_state(struct patient *patient)
 {
-	set_state(patient, patient->free, (enum segment_state)7);
+	set_state(patient, patient->free, (enum segment_state)(SEGMENT_ABSENT + 1));
 }
 
 static void system_misplaced(struct patient *patient)
@@ -427,7 +427,7 @@ static const struct {
 	WOUND(epoch_zero, "0 is no epoch"),
 	WOUND(epoch_revoked, "is no epoch"),
 	WOUND(wrong_open_segment, "slab 47 allocates in segment 16"),
-	WOUND(no_state, "7 is no state"),
+	WOUND(no_state, "8 is no state"),
 	WOUND(system_misplaced, "segment 15: in state 5"),
 	WOUND(system_missing, "segment 0: in state 0"),
 	WOUND(too_many_chunks, "segment 15: chunk 5"),

@@ -13,6 +13,7 @@
 #include "tests/support/suite.h"
 
 #define MIB (UINT64_C(1) << 20)
+#define SIZE(bytes) ((struct arena_size){ bytes, bytes })
 
 static char folder[64], path[80], new_path[96];
 
@@ -36,7 +37,7 @@ static int make(void)
 	const struct arena_plan plan = { .page_bytes = 4096 };
 	struct arena arena;
 	uint64_t page_bytes;
-	int fd = arena_file_create(path, MIB, PAGES_AUTO, &page_bytes, NULL);
+	int fd = arena_file_create(path, SIZE(MIB), PAGES_AUTO, &page_bytes, NULL);
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_uint_eq(page_bytes, (uint64_t)sysconf(_SC_PAGESIZE));
@@ -53,7 +54,7 @@ START_TEST(test_make_and_open)
 	uint64_t page_bytes;
 	int made, opened;
 
-	close(arena_file_create(path, MIB, PAGES_AUTO, &page_bytes, NULL));
+	close(arena_file_create(path, SIZE(MIB), PAGES_AUTO, &page_bytes, NULL));
 	ck_assert_int_eq(arena_file_open(path, NULL), -ENOENT); /* not until it is complete */
 	made = make();
 	opened = arena_file_open(path, NULL);
@@ -77,12 +78,12 @@ START_TEST(test_not_made)
 	struct fault fault;
 	uint64_t page_bytes;
 
-	ck_assert_int_eq(arena_file_create(path, MIB + 1, PAGES_AUTO, &page_bytes, &fault), -EINVAL);
-	ck_assert_int_eq(arena_file_create(path, MIB, PAGES_HUGE, &page_bytes, &fault), -EINVAL);
-	ck_assert_int_eq(arena_file_create(path, ARENA_BYTES_MAX, PAGES_AUTO, &page_bytes, &fault), -ENOMEM);
-	ck_assert_int_eq(arena_file_create("/proc/larder", MIB, PAGES_AUTO, &page_bytes, &fault), -ENOENT);
+	ck_assert_int_eq(arena_file_create(path, SIZE(MIB + 1), PAGES_AUTO, &page_bytes, &fault), -EINVAL);
+	ck_assert_int_eq(arena_file_create(path, SIZE(MIB), PAGES_HUGE, &page_bytes, &fault), -EINVAL);
+	ck_assert_int_eq(arena_file_create(path, SIZE(ARENA_BYTES_MAX), PAGES_AUTO, &page_bytes, &fault), -ENOMEM);
+	ck_assert_int_eq(arena_file_create("/proc/larder", SIZE(MIB), PAGES_AUTO, &page_bytes, &fault), -ENOENT);
 	ck_assert_int_ne(access(new_path, F_OK), 0);
-	close(arena_file_create(path, MIB, PAGES_SMALL, &page_bytes, &fault));
+	close(arena_file_create(path, SIZE(MIB), PAGES_SMALL, &page_bytes, &fault));
 	ck_assert_int_eq(access(new_path, F_OK), 0);
 	arena_file_discard(path);
 	ck_assert_int_ne(access(new_path, F_OK), 0);

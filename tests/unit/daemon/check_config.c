@@ -152,7 +152,7 @@ END_TEST
 
 START_TEST(test_bad_lines)
 {
-	assert_bad("size = 1M\nsiez = 2M\npages = huge\n", 2, "unknown key \"siez\"; the keys are: size, socket, ");
+	assert_bad("size = 1M\nsiez = 2M\npages = huge\n", 2, "unknown key \"siez\"; the keys are: size, size_max, ");
 	assert_bad("Size = 1M\n", 1, "unknown key \"Size\"");
 	assert_bad("# a\nsize = 1M\n\nsize = 1M\n", 4, "size was set in line 2 already");
 	assert_bad("size = 1M\nthis is nothing\n", 2, "neither key = value nor a # comment");
@@ -284,10 +284,11 @@ START_TEST(test_update)
 {
 	struct config config = read_good("size = 2M\nstall_ms = 1s\n");
 	struct config next = read_good("size = 4M\nstall_ms = 2s\nallow_users = 5\nallow_groups = 6\nmax_clients = 9\n"
-	                               "log_level = error\npages = small\n");
+	                               "log_level = error\nsize_max = 8M\npages = small\n");
 
-	ck_assert_str_eq(config_update(&config, &next), "size");
-	ck_assert_uint_eq(config.size, 2 << 20);
+	ck_assert_str_eq(config_update(&config, &next), "size_max");
+	ck_assert_uint_eq(config.size, 4 << 20);
+	ck_assert_uint_eq(config.size_max, 0);
 	ck_assert_uint_eq(config.pages, 0);
 	ck_assert_uint_eq(config.stall_ms, 2000);
 	ck_assert_uint_eq(config.max_clients, 9);
@@ -295,7 +296,7 @@ START_TEST(test_update)
 	ck_assert(config_ids_contain(&config.allow_users, 5));
 	ck_assert(!config_ids_contain(&config.allow_users, 6));
 	ck_assert(config_ids_contain(&config.allow_groups, 6));
-	next.size = config.size;
+	next.size_max = config.size_max;
 	next.pages = config.pages;
 	ck_assert_ptr_null(config_update(&config, &next));
 }

@@ -9,9 +9,12 @@
 START_TEST(test_copy)
 {
 	char key[] = "key", value[] = "value";
-	const struct write_request request = {
-		.operation = WRITE_CAS, .key = key, .key_size = 3, .value = value, .value_size = 5, .expected_version = 9
-	};
+	const struct write_request request = { .operation = WRITE_CAS,
+		                               .key = key,
+		                               .key_size = 3,
+		                               .value = value,
+		                               .value_size = 5,
+		                               .expected_version = 9 };
 	uint64_t now_ms = monotonic_ms();
 	struct deferred *deferred = deferred_create(&request, 4, UINT64_MAX);
 

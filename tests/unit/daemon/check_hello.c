@@ -38,7 +38,7 @@ START_TEST(test_other_protocols)
 
 	message.hello.protocol = WIRE_PROTOCOL + 1;
 	for (size_t size = 8; size <= sizeof message; size++)
-		assert_refused(&message, size, "the client 3;");
+		assert_refused(&message, size, "the client 4;");
 	message.hello.protocol = 0;
 	assert_refused(&message, sizeof message.hello, "the client 0;");
 }

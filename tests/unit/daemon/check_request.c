@@ -238,6 +238,27 @@ START_TEST(test_noise)
 }
 END_TEST
 
+START_TEST(test_resize)
+{
+	const struct wire_resize good = { .type = WIRE_RESIZE, .id = 7, .bytes = 5 };
+	struct wire_resize wire, bad = good;
+
+	ck_assert(request_is_resize(&good, sizeof good));
+	ck_assert(request_is_resize(&good, sizeof good.type));
+	ck_assert(!request_is_resize(&good, sizeof good.type - 1));
+	message.head = (struct wire_request){ .type = WIRE_REQUEST };
+	ck_assert(!request_is_resize(&message, sizeof message.head));
+	ck_assert_int_eq(request_read_resize(&good, sizeof good, -1, &wire), 0);
+	ck_assert_mem_eq(&wire, &good, sizeof good);
+	ck_assert_int_eq(request_read_resize(&good, sizeof good - 1, -1, &wire), -EPROTO);
+	ck_assert_int_eq(request_read_resize(&message, sizeof good + 1, -1, &wire), -EPROTO);
+	ck_assert_int_eq(request_read_resize(&good, sizeof good, 0, &wire), -EPROTO);
+	bad.reserved = 1;
+	ck_assert_int_eq(request_read_resize(&bad, sizeof bad, -1, &wire), -EPROTO);
+	ck_assert_uint_eq(offsetof(struct wire_resize, id), offsetof(struct wire_request, id));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("request");
@@ -250,5 +271,6 @@ int main(void)
 	tcase_add_test(tests, test_too_large);
 	tcase_add_test(tests, test_payload_max);
 	tcase_add_test(tests, test_noise);
+	tcase_add_test(tests, test_resize);
 	return suite_run("daemon/request", tests);
 }

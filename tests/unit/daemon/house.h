@@ -25,13 +25,18 @@ static inline void house_keeper(struct house *house, uint32_t stall_ms)
 	expect_equal(reclaim_add_client(house->reclaim, &house->guest.cache.control), 0);
 }
 
-static inline void house_start(struct house *house, uint64_t bytes, uint32_t stall_ms)
+static inline void house_start_within(struct house *house, uint64_t bytes, uint64_t most, uint32_t stall_ms)
 {
 	memset(house, 0, sizeof *house);
-	world_start(&house->world, bytes);
+	world_start_within(&house->world, bytes, most);
 	house->arena = house->world.arena;
 	client_start(&house->world, &house->guest);
 	house_keeper(house, stall_ms);
+}
+
+static inline void house_start(struct house *house, uint64_t bytes, uint32_t stall_ms)
+{
+	house_start_within(house, bytes, bytes, stall_ms);
 }
 
 static inline void house_stop(struct house *house)

@@ -64,15 +64,17 @@ static inline void client_stop(struct client *client)
 	cache_detach(&client->cache);
 }
 
-static inline void world_start(struct world *world, uint64_t bytes)
+/* An arena that can have another size later. */
+static inline void world_start_within(struct world *world, uint64_t bytes, uint64_t most)
 {
-	struct arena_plan plan = { .access = LARDER_SHARED_WRITE };
+	struct arena_plan plan = { .access = LARDER_SHARED_WRITE, .bytes = bytes };
+	struct arena_size size = { bytes, most };
 	struct random random = { 1 };
 	struct arena arena;
 
 	memset(world, 0, sizeof *world);
 	plan.plain_epochs = platform_barrier_register() == 0 && platform_barrier() == 0;
-	world->arena_fd = arena_memory(bytes, PAGES_SMALL, &plan.page_bytes, NULL);
+	world->arena_fd = arena_memory_of(size, PAGES_SMALL, &plan.page_bytes, NULL);
 	expect(world->arena_fd >= 0);
 	expect_equal(arena_format(world->arena_fd, &plan, &arena, NULL), 0);
 	random_bytes(&random, arena.header->secret, SECRET_BYTES);
@@ -80,6 +82,11 @@ static inline void world_start(struct world *world, uint64_t bytes)
 	arena_unmap(&arena);
 	client_start(world, &world->self);
 	world->arena = &world->self.cache.arena;
+}
+
+static inline void world_start(struct world *world, uint64_t bytes)
+{
+	world_start_within(world, bytes, bytes);
 }
 
 static inline void world_stop(struct world *world)
