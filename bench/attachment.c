@@ -9,7 +9,7 @@ int attachment_open(const char *size, const char *pages, const struct machine_cp
 	struct larder_open_options options = LARDER_OPEN_OPTIONS;
 	struct attachment attachment = { 0 };
 	char error[256] = "";
-	int result = server_start(size, pages, cpus, &attachment.server);
+	int result = server_start(size, pages, NULL, cpus, &attachment.server);
 
 	if (result != 0)
 		return result;

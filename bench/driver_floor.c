@@ -52,7 +52,9 @@ static int find_hint(const struct plain_table *table, const unsigned char *key, 
 
 	for (uint64_t i = 0; value && i <= UINT8_MAX / LINE_WORDS && home + i <= table->line_mask; i++)
 		for (size_t slot = 0; slot < PLAIN_SLOTS; slot++)
-			if (table->objects + table->lines[home + i].objects[slot] + OBJECT_VALUE == value) {
+			if (table->objects + (uint64_t)table->lines[home + i].objects[slot] * PLAIN_UNIT +
+			            OBJECT_VALUE ==
+			    value) {
 				*ret_hint = (uint8_t)(i * LINE_WORDS +
 				                      offsetof(struct plain_line, objects) / sizeof(uint32_t) + slot);
 				return 0;
@@ -192,7 +194,7 @@ static inline const unsigned char *find(const struct driver_floor *floor, const 
 {
 	uint64_t home = XXH3_64bits(key, KEY_BYTES) & floor->table.line_mask;
 	const uint32_t *words = (const uint32_t *)(const void *)floor->table.lines;
-	const unsigned char *object = floor->table.objects + words[home * LINE_WORDS + hint];
+	const unsigned char *object = floor->table.objects + (uint64_t)words[home * LINE_WORDS + hint] * PLAIN_UNIT;
 
 	return memcmp(object + OBJECT_KEY, key, KEY_BYTES) == 0 ? object + OBJECT_VALUE : NULL;
 }

@@ -78,46 +78,42 @@ static int compare_doubles(const void *left, const void *right)
 	return (l > r) - (l < r);
 }
 
-/* Sorts. */
-static double median_of(double *values, unsigned count)
+double harness_median(double *values, unsigned count)
 {
 	qsort(values, count, sizeof *values, compare_doubles);
 	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-static struct measurement reduce(const struct sample *samples, unsigned rounds)
+struct measurement harness_reduce(double *processor, double *wall, unsigned rounds)
 {
-	double values[HARNESS_ROUNDS_MAX];
-	struct measurement measurement;
+	struct measurement measurement = { .median = harness_median(processor, rounds) };
 
-	for (unsigned i = 0; i < rounds; i++)
-		values[i] = samples[i].wall;
-	measurement.wall = median_of(values, rounds);
-	for (unsigned i = 0; i < rounds; i++)
-		values[i] = samples[i].processor;
-	measurement.median = median_of(values, rounds);
-	measurement.spread = (values[rounds - 1] - values[0]) / measurement.median;
+	measurement.wall = harness_median(wall, rounds);
+	measurement.spread = (processor[rounds - 1] - processor[0]) / measurement.median;
 	return measurement;
 }
 
 int harness_run(const struct bench_case *cases, size_t count, unsigned rounds, struct measurement *ret_measurements)
 {
-	static struct sample samples[HARNESS_CASES_MAX][HARNESS_ROUNDS_MAX];
+	static double processor[HARNESS_CASES_MAX][HARNESS_ROUNDS_MAX], wall[HARNESS_CASES_MAX][HARNESS_ROUNDS_MAX];
 
 	if (count > HARNESS_CASES_MAX || rounds == 0 || rounds > HARNESS_ROUNDS_MAX)
 		return complain(-EINVAL, "too many cases, or not 1 to %d rounds", HARNESS_ROUNDS_MAX);
 
 	for (unsigned round = 0; round < rounds; round++) {
 		for (size_t i = 0; i < count; i++) {
+			struct sample sample = { 0 };
 			int result = harness_interrupted();
 
 			if (result == 0)
-				result = run_once(&cases[i], &samples[i][round]);
+				result = run_once(&cases[i], &sample);
 			if (result != 0)
 				return result;
+			processor[i][round] = sample.processor;
+			wall[i][round] = sample.wall;
 		}
 	}
 	for (size_t i = 0; i < count; i++)
-		ret_measurements[i] = reduce(samples[i], rounds);
+		ret_measurements[i] = harness_reduce(processor[i], wall[i], rounds);
 	return 0;
 }

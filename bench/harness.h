@@ -42,6 +42,12 @@ struct measurement {
  */
 int harness_run(const struct bench_case *cases, size_t count, unsigned rounds, struct measurement *ret_measurements);
 
+/* The median of some values, which are sorted by that. */
+double harness_median(double *values, unsigned count);
+
+/* What rounds of processor and elapsed times come to; both are sorted. */
+struct measurement harness_reduce(double *processor, double *wall, unsigned rounds);
+
 /* From here on SIGINT, SIGTERM and SIGHUP end the run between two rounds, so that everything is put back. */
 void harness_catch_signals(void);
 

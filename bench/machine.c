@@ -22,25 +22,32 @@
 
 /* ---- processors -------------------------------------------------------------------------------------------------- */
 
-int machine_pin(struct machine_cpus *ret_cpus)
+int machine_choose(struct machine_cpus *ret_cpus)
 {
 	struct machine_cpus cpus = { .own = -1 };
-	cpu_set_t own;
 
 	if (sched_getaffinity(0, sizeof cpus.others, &cpus.others) != 0)
 		return -errno;
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, &cpus.others))
 			cpus.own = cpu;
-	CPU_ZERO(&own);
-	CPU_SET(cpus.own, &own);
 	cpus.shared = CPU_COUNT(&cpus.others) == 1;
 	if (!cpus.shared)
 		CPU_CLR(cpus.own, &cpus.others);
-	if (sched_setaffinity(0, sizeof own, &own) != 0)
-		return -errno;
 	*ret_cpus = cpus;
 	return 0;
+}
+
+int machine_pin(struct machine_cpus *ret_cpus)
+{
+	int result = machine_choose(ret_cpus);
+	cpu_set_t own;
+
+	if (result != 0)
+		return result;
+	CPU_ZERO(&own);
+	CPU_SET(ret_cpus->own, &own);
+	return sched_setaffinity(0, sizeof own, &own) == 0 ? 0 : -errno;
 }
 
 /* x86 names the model; where the kernel does not, the architecture has to do. */

@@ -12,12 +12,15 @@
 
 /* Which processor measures, and which are left to the others. */
 struct machine_cpus {
-	int own;          /* this process is pinned to it */
+	int own;          /* who measures is pinned to it */
 	bool shared;      /* there is no other: larderd has to run there too */
 	cpu_set_t others; /* for larderd */
 };
 
-/* Pins this process to the last processor it may use. Return: 0 or -errno. */
+/* Chooses the last processor that this process may use. Return: 0 or -errno. */
+int machine_choose(struct machine_cpus *ret_cpus);
+
+/* Chooses, and pins this process. Return: 0 or -errno. */
 int machine_pin(struct machine_cpus *ret_cpus);
 
 void machine_cpu_model(char *buffer, size_t buffer_size);

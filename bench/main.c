@@ -2,7 +2,6 @@
 /* larder-bench: the command line. */
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,18 +40,6 @@ static const struct subcommand {
 };
 
 #define SUBCOMMANDS (sizeof subcommands / sizeof subcommands[0])
-
-int complain(int result, const char *format, ...)
-{
-	va_list arguments;
-
-	fputs("larder-bench: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-	return result;
-}
 
 static void print_help(const struct subcommand *subcommand)
 {
@@ -104,15 +91,11 @@ static const struct subcommand *find_subcommand(const char *name)
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "quick", no_argument, NULL, 'q' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "pages", required_argument, NULL, 'p' },
-		{ "reserve-huge", no_argument, NULL, 'R' },
-		{ "count", required_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
+		{ "json", no_argument, NULL, 'j' },         { "quick", no_argument, NULL, 'q' },
+		{ "rounds", required_argument, NULL, 'r' }, { "pages", required_argument, NULL, 'p' },
+		{ "reserve-huge", no_argument, NULL, 'R' }, { "count", required_argument, NULL, 'c' },
+		{ "keys", required_argument, NULL, 'k' },   { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
 	};
 	struct bench_options options = { .count = 10000 };
 	const struct subcommand *subcommand = NULL;

@@ -37,15 +37,22 @@ static int find_larderd(char *buffer, size_t buffer_size)
 }
 
 static void become_larderd(const char *path, const struct server *server, const char *size, const char *pages,
-                           const struct machine_cpus *cpus, int ready_fd, pid_t parent)
+                           const char *access, const struct machine_cpus *cpus, int ready_fd, pid_t parent)
 {
 	char ready_text[16];
 	/* The machine's own configuration must not change what is measured. */
-	const char *const argv[] = { path,      "--config",   "/dev/null",    "--log_level",
-		                     "warning", "--socket",   server->socket, "--size",
-		                     size,      "--ready-fd", ready_text,     pages ? "--pages" : NULL,
-		                     pages,     NULL };
+	const char *argv[16] = { path,           "--config", "/dev/null", "--log_level", "warning", "--socket",
+		                 server->socket, "--size",   size,        "--ready-fd",  ready_text };
+	size_t count = 11;
 
+	if (pages) {
+		argv[count++] = "--pages";
+		argv[count++] = pages;
+	}
+	if (access) {
+		argv[count++] = "--access";
+		argv[count++] = access;
+	}
 	/* When the parent ends in whatever way, larderd ends. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
@@ -74,7 +81,8 @@ static int wait_until_ready(int fd)
 	return 0;
 }
 
-int server_start(const char *size, const char *pages, const struct machine_cpus *cpus, struct server *ret_server)
+int server_start(const char *size, const char *pages, const char *access, const struct machine_cpus *cpus,
+                 struct server *ret_server)
 {
 	const char *parent_directory = getenv("TMPDIR");
 	const pid_t self = getpid();
@@ -100,7 +108,7 @@ int server_start(const char *size, const char *pages, const struct machine_cpus 
 	}
 	server.pid = fork();
 	if (server.pid == 0)
-		become_larderd(path, &server, size, pages, cpus, ready[1], self);
+		become_larderd(path, &server, size, pages, access, cpus, ready[1], self);
 	close(ready[1]);
 	result = server.pid < 0 ? complain(-EAGAIN, "cannot fork") : wait_until_ready(ready[0]);
 	close(ready[0]);

@@ -14,10 +14,11 @@ struct server {
 };
 
 /*
- * Runs $LARDERD, else the larderd beside this program, and returns when it is ready. pages: its --pages, or NULL.
+ * Runs $LARDERD, else the larderd beside this program, and returns when it is ready. pages, access: its options, or NULL.
  * Return: 0 or a negative value; it has complained by then.
  */
-int server_start(const char *size, const char *pages, const struct machine_cpus *cpus, struct server *ret_server);
+int server_start(const char *size, const char *pages, const char *access, const struct machine_cpus *cpus,
+                 struct server *ret_server);
 
 /* Ends it and removes the directory. Does nothing where pid is 0. */
 void server_stop(struct server *server);

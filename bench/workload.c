@@ -2,10 +2,14 @@
 #include "bench/workload.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define SEED_CHAIN UINT64_C(0x6c61726465722031)
 #define SEED_STREAM UINT64_C(0x6c61726465722032)
+#define SEED_DICE UINT64_C(0x6c61726465722033)
+
+#define ZIPF_EXPONENT 0.99
 
 /* A bijective mixer (multiply and shift): neighbours in, unrelated numbers out. */
 static uint64_t mix(uint64_t x)
@@ -74,6 +78,12 @@ void workload_value(const struct workload *workload, uint32_t id, unsigned char 
 		value[i] = (unsigned char)('a' + (id + i) % 26);
 }
 
+void workload_fill(unsigned char *value, size_t value_bytes)
+{
+	for (size_t i = sizeof(uint64_t); i < value_bytes; i++)
+		value[i] = (unsigned char)('a' + i % 26);
+}
+
 uint64_t workload_chain_sum(const struct workload *workload, size_t steps)
 {
 	uint64_t sum = 0;
@@ -81,6 +91,45 @@ uint64_t workload_chain_sum(const struct workload *workload, size_t steps)
 	for (uint32_t id = 0; steps > 0; steps--, id = workload->next[id])
 		sum += workload_word(id);
 	return sum;
+}
+
+/* ---- Zipf -------------------------------------------------------------------------------------------------------- */
+
+/* Gray and others, "Quickly generating billion-record synthetic databases" (SIGMOD 1994), section 3. */
+struct zipf {
+	double ids, zeta, eta, second;
+};
+
+static void zipf_start(struct zipf *zipf, uint32_t ids)
+{
+	double zeta = 0;
+
+	for (uint32_t rank = 1; rank <= ids; rank++)
+		zeta += pow(rank, -ZIPF_EXPONENT);
+	*zipf = (struct zipf){
+		.ids = ids,
+		.zeta = zeta,
+		.second = 1 + pow(2, -ZIPF_EXPONENT),
+	};
+	zipf->eta = (1 - pow(2.0 / ids, 1 - ZIPF_EXPONENT)) / (1 - zipf->second / zeta);
+}
+
+/* The rank, from 0, that belongs to a number from 0 to 1. */
+static uint64_t zipf_rank(const struct zipf *zipf, double unit)
+{
+	double share = unit * zipf->zeta;
+
+	if (share < 1)
+		return 0;
+	if (share < zipf->second)
+		return 1;
+	return (uint64_t)(zipf->ids * pow(zipf->eta * unit - zipf->eta + 1, 1 / (1 - ZIPF_EXPONENT)));
+}
+
+static uint32_t zipf_draw(const struct zipf *zipf, uint64_t *state, uint32_t ids)
+{
+	*state += UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)(mix(zipf_rank(zipf, (double)(mix(*state) >> 11) * 0x1p-53) + 1) % ids);
 }
 
 /* ---- streams ----------------------------------------------------------------------------------------------------- */
@@ -93,17 +142,24 @@ int stream_create(enum stream_order order, uint32_t first, uint32_t ids, size_t 
 		.ids = malloc(count * sizeof *stream.ids),
 		.keys = malloc(count * KEY_BYTES),
 		.values = values ? malloc(count * VALUE_BYTES) : NULL,
+		.dice = malloc(count),
 	};
-	uint64_t state = SEED_STREAM + first;
+	uint64_t state = SEED_STREAM + first, dice_state = SEED_DICE + first;
+	struct zipf zipf;
 
-	if (!stream.ids || !stream.keys || (values && !stream.values)) {
+	if (!stream.ids || !stream.keys || !stream.dice || (values && !stream.values)) {
 		stream_destroy(&stream);
 		return -ENOMEM;
 	}
+	if (order == STREAM_ZIPF)
+		zipf_start(&zipf, ids);
 	for (size_t i = 0; i < count; i++) {
-		uint32_t id = first + (order == STREAM_UNIFORM ? draw_below(&state, ids) : (uint32_t)(i % ids));
+		uint32_t id = first + (order == STREAM_UNIFORM ? draw_below(&state, ids)
+		                       : order == STREAM_ZIPF  ? zipf_draw(&zipf, &state, ids)
+		                                               : (uint32_t)(i % ids));
 
 		stream.ids[i] = id;
+		stream.dice[i] = (uint8_t)draw_below(&dice_state, 100);
 		stream.sum += workload_word(id);
 		workload_key(id, stream.keys + i * KEY_BYTES);
 		if (values)
@@ -118,5 +174,6 @@ void stream_destroy(struct stream *stream)
 	free(stream->ids);
 	free(stream->keys);
 	free(stream->values);
+	free(stream->dice);
 	*stream = (struct stream){ 0 };
 }

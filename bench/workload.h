@@ -32,6 +32,9 @@ void workload_key(uint32_t id, unsigned char key[KEY_BYTES]);
 /* An id beyond the workload's keys is its own next entry. */
 void workload_value(const struct workload *workload, uint32_t id, unsigned char value[VALUE_BYTES]);
 
+/* What follows the first word of a value of any size that is in no chain. */
+void workload_fill(unsigned char *value, size_t value_bytes);
+
 /* The number at the start of the value of an entry. */
 uint64_t workload_word(uint32_t id);
 
@@ -52,10 +55,12 @@ struct stream {
 	uint32_t *ids;
 	unsigned char *keys;   /* KEY_BYTES each */
 	unsigned char *values; /* VALUE_BYTES each, or NULL */
+	uint8_t *dice;         /* 0 to 99, at random: what makes a mix of reads and writes out of it */
 	uint64_t sum;          /* of workload_word over all of them */
 };
 
-enum stream_order { STREAM_ASCENDING, STREAM_UNIFORM };
+/* Zipf: popularity falls with the rank to the power of 0.99, and the ranks are strewn over the entries. */
+enum stream_order { STREAM_ASCENDING, STREAM_UNIFORM, STREAM_ZIPF };
 
 /*
  * count entries out of the ids first .. first + ids - 1. values: a workload whose values go along, or NULL: no values.
