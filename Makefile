@@ -87,7 +87,10 @@ LIB_SOURCES := $(filter-out $(if $(FAILPOINTS),,libshm/base/failpoint.c),$(forea
 DAEMON_SOURCES := $(wildcard daemon/*.c)
 TOOL_SOURCES := $(wildcard tools/larder*.c)
 DEMO_SOURCES := $(wildcard tools/demo/*.c)
-BENCH_SOURCES := $(wildcard bench/*.c)
+# A driver that needs a library of its own is a shared object, which exists only where pkg-config knows the library.
+peer_packages := lmdb=lmdb rte_hash=libdpdk lfht=liburcu-qsbr,liburcu-cds ck_ht=ck,liburcu-qsbr
+PEERS := $(foreach peer,$(peer_packages),$(firstword $(subst =, ,$(peer))))
+BENCH_SOURCES := $(filter-out $(PEERS:%=bench/drivers/%.c),$(wildcard bench/*.c bench/drivers/*.c))
 SUPPORT_SOURCES := $(wildcard tests/support/*.c)
 LINEAR_SOURCES := $(wildcard tests/linear/*.c)
 FAILPOINT_SOURCES := $(if $(FAILPOINTS),$(wildcard tests/failpoint/*.c))
@@ -192,8 +195,21 @@ $(LARDER): $(call objects,$(TOOL_SOURCES)) $(STATIC_LIB)
 $(DEMO): $(call objects,$(DEMO_SOURCES)) $(STATIC_LIB)
 	$(call LINK_PROGRAM,-lm)
 
+# Its drivers in shared objects use what is in it.
 $(BENCH): $(call objects,$(BENCH_SOURCES)) $(BUILD)/obj/daemon.a $(STATIC_LIB)
-	$(call LINK_PROGRAM,$(EVENT_LIBS) $(INIH_LIBS) -lm)
+	$(call LINK_PROGRAM,$(EVENT_LIBS) $(INIH_LIBS) -rdynamic -ldl -lm)
+
+peer_modules = $(subst $(comma), ,$(patsubst $(1)=%,%,$(filter $(1)=%,$(peer_packages))))
+# Other people's headers are not held to our warnings.
+$(BUILD)/bin/larder-bench-drivers/%.so: bench/drivers/%.c bench/drivers/loops.h bench/drivers/in_process.h bench/driver.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(COMPILE_FLAGS) $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(call peer_modules,$*))) \
+		-fPIC -shared -o $@ $< $(LDFLAGS) -Wl,--as-needed $(shell pkg-config --libs $(call peer_modules,$*))
+
+.PHONY: peers
+peers: $(BENCH) $(LARDERD) ## Build the drivers of larder-bench whose libraries are installed (make bench-deps)
+	@$(MAKE) --no-print-directory $(foreach peer,$(PEERS),$$(pkg-config --exists $(call peer_modules,$(peer)) && \
+		echo $(BUILD)/bin/larder-bench-drivers/$(peer).so)) $(BENCH)
 
 $(LINEAR): $(LINEAR_OBJECTS) $(SUPPORT_OBJECTS) $(STATIC_LIB)
 	$(call LINK_PROGRAM,-lm)
@@ -287,9 +303,14 @@ PACKAGES := gcc g++ libc6-dev make pkg-config liburcu-dev libxxhash-dev libsnapp
 CI_PACKAGES := clang libclang-rt-dev clang-format spin mandoc shellcheck \
                $(if $(filter x86_64,$(ARCH)),gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 
-.PHONY: deps deps-ci
+# What `make bench` compares larder with. Some of them start a service of their own when they are installed.
+BENCH_PACKAGES := memcached redis-server liblmdb-dev libdpdk-dev libck-dev liburcu-dev php-cli php-apcu python3
+
+.PHONY: deps deps-ci bench-deps
 deps: ## Install the packages that are needed and missing (apt-get)
 	@CC='$(CC)' tools/deps.sh $(PACKAGES)
+bench-deps: ## Install what `make bench` compares larder with
+	@CC='$(CC)' tools/deps.sh $(BENCH_PACKAGES)
 deps-ci: ## Install what only .ci/run, `make model` and `make format` need
 	@CC='$(CC)' tools/deps.sh $(CI_PACKAGES)
 
@@ -303,7 +324,7 @@ endif
 LINTS := $(wildcard tools/lint/check_*.sh)
 SYSTEM_SCRIPTS := $(wildcard tests/system/test_*.sh)
 LINEAR_TEST := $(if $(LINEAR_SOURCES),tests/linear/test_linear.sh)
-RELEASE_SCRIPTS := tests/bench/test_instructions.sh tests/lint/test_lints.sh tests/install/test_install.sh tests/linear/test_mutation.sh \
+RELEASE_SCRIPTS := tests/bench/test_instructions.sh tests/bench/test_quick.sh tests/lint/test_lints.sh tests/install/test_install.sh tests/linear/test_mutation.sh \
                    tests/failpoint/test_release.sh
 
 # Some tests expect a fault of the processor, so the sanitizers leave those signals alone.
@@ -317,7 +338,7 @@ test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDE
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
 run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture weak mutate lint format model bench demo
+.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture weak mutate lint format model bench-quick demo
 check: deps tests ## Install what is missing, build, and run every lint and test
 	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
@@ -364,8 +385,8 @@ format: ## Put the sources into the house's form (clang-format)
 	find libshm daemon tools bench tests -name '*.[ch]' ! -name larder.h ! -name layout.h ! -path 'tests/model/*' -exec clang-format -i {} +
 model: ## Check the models of the protocols (spin)
 	@tests/model/run.sh
-bench: $(BENCH) ## Measure
-	$(BENCH) core $(BENCH_OPTIONS)
+bench-quick: peers ## Measure larder beside the systems that are installed, in less than a minute (BENCH_OPTIONS=)
+	$(BENCH) quick $(BENCH_OPTIONS)
 demo: deps $(DEMO) $(LARDERD) ## Install what is missing, build, and show what larder does (TRACE=file)
 	@LARDERD=$(CURDIR)/$(LARDERD) $(DEMO) $(if $(TRACE),--trace '$(TRACE)')
 

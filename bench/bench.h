@@ -11,6 +11,7 @@ struct bench_options {
 	bool reserve_huge;     /* ask the kernel for huge pages, and give them back */
 	unsigned rounds;       /* 0: the subcommand's own choice */
 	unsigned long count;   /* instructions: operations */
+	unsigned long keys;    /* entries; 0: the subcommand's own choice */
 	const char *pages;     /* larderd's --pages, or NULL: larderd's own choice */
 	const char *operation; /* instructions: which one */
 };
@@ -19,6 +20,7 @@ struct bench_options {
 int bench_core(const struct bench_options *options);
 int bench_instructions(const struct bench_options *options);
 int bench_missratio(const struct bench_options *options);
+int bench_quick(const struct bench_options *options);
 
 /* Writes a line to standard error and returns result, so that "return complain(...)" reads well. */
 int complain(int result, const char *format, ...) __attribute__((format(printf, 2, 3)));

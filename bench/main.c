@@ -29,6 +29,11 @@ static const struct subcommand {
 	  "  overhead_bytes_per_entry  memory in use beyond keys and values, for each entry\n"
 	  "The chained variants take each key out of the value before, so that no two lookups overlap. The minimal\n"
 	  "floor is a loop of constant sizes that is told the slot. bench/README.md explains each number.\n" },
+	{ "quick", bench_quick, false, "larder beside what else could be used, in less than a minute",
+	  "Measures larder, memcached, Redis, LMDB, APCu, DPDK's rte_hash, liburcu's cds_lfht and Concurrency Kit's ck_ht, as\n"
+	  "far as they are installed (make bench-deps, make peers), in turns, on a million keys of 20 bytes and values of 100.\n"
+	  "docs/PERFORMANCE.md explains each number. Ratios with memcached, redis, lmdb, apcu and servers in their names say how\n"
+	  "many times as fast larder is; all others how many times as long it takes.\n" },
 	{ "missratio", bench_missratio, false, "how often larder misses, beside simulated policies of the same size",
 	  "Runs five sequences of requests through an arena of 128 MiB with its keeper, and through simulations of LRU,\n"
 	  "CLOCK, S3-FIFO and Belady's optimum that get as many bytes. Headlines:\n"
@@ -57,6 +62,7 @@ static void print_help(const struct subcommand *subcommand)
 	     "  --rounds N      so many rounds (1 to 31)\n"
 	     "  --pages WHICH   page size of the arena: huge, small or auto, as larderd's option\n"
 	     "  --reserve-huge  have the kernel set aside huge pages, and give them back at the end (root)\n"
+	     "  --keys N        quick: so many entries instead of a million\n"
 	     "  --count N       instructions: operations (default 10000)\n"
 	     "  --help          this text, or that of the subcommand\n"
 	     "  --version\n"
@@ -128,6 +134,10 @@ int main(int argc, char **argv)
 		case 'c':
 			if (!parse_number(optarg, 1000000000, &options.count))
 				return complain(EXIT_USAGE, "--count %s: not a number from 1 to 1000000000", optarg);
+			break;
+		case 'k':
+			if (!parse_number(optarg, 100000000, &options.keys))
+				return complain(EXIT_USAGE, "--keys %s: not a number from 1 to 100000000", optarg);
 			break;
 		case 'h':
 			help = true;

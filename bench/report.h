@@ -9,7 +9,7 @@
 
 #include "bench/harness.h"
 
-#define REPORT_ROWS_MAX 64
+#define REPORT_ROWS_MAX 160
 
 enum report_kind { REPORT_RATIO, REPORT_TIME, REPORT_COUNT, REPORT_TEXT };
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops of all drivers. They are inlined together with the operation that they are given, so every system is measured
+ * by the same loop and without a call through a pointer.
+ */
+#ifndef LARDER_BENCH_DRIVERS_LOOPS_H
+#define LARDER_BENCH_DRIVERS_LOOPS_H
+
+#include "bench/driver.h"
+#include "bench/harness.h"
+
+#define LOOP static inline __attribute__((always_inline)) int
+
+/* Operations on one key, and on a batch of DRIVER_BATCH keys that stand one behind the other. */
+typedef int touch_operation(void *session, const unsigned char *key, uint64_t *ret_word);
+typedef int get_operation(void *session, const unsigned char *key, unsigned char *buffer, size_t value_bytes);
+typedef int set_operation(void *session, const unsigned char *key, const unsigned char *value, size_t value_bytes);
+typedef int get_batch_operation(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes);
+typedef int set_batch_operation(void *session, const unsigned char *keys, const unsigned char *values,
+                                size_t value_bytes);
+
+LOOP loop_touch(void *session, const struct driver_work *work, uint64_t *ret_sum, touch_operation *touch)
+{
+	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
+	uint64_t sum = 0, word = 0;
+
+	for (size_t i = 0; i < work->count; i++, key += KEY_BYTES) {
+		int result = touch(session, key, &word);
+
+		if (result != 0)
+			return result;
+		sum += word;
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+LOOP loop_get(void *session, const struct driver_work *work, uint64_t *ret_sum, get_operation *get)
+{
+	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
+	unsigned char *buffer = work->buffer;
+	const size_t value_bytes = work->value_bytes;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < work->count; i++, key += KEY_BYTES) {
+		int result = get(session, key, buffer, value_bytes);
+
+		if (result != 0)
+			return result;
+		keep(buffer);
+		sum += value_word(buffer);
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+LOOP loop_get_batch(void *session, const struct driver_work *work, uint64_t *ret_sum, get_batch_operation *get_batch)
+{
+	const unsigned char *keys = work->stream->keys + work->first * KEY_BYTES;
+	const size_t value_bytes = work->value_bytes;
+	uint64_t sum = 0;
+
+	for (size_t done = 0; done < work->count; done += DRIVER_BATCH, keys += DRIVER_BATCH * KEY_BYTES) {
+		int result = get_batch(session, keys, work->buffer, value_bytes);
+
+		if (result != 0)
+			return result;
+		keep(work->buffer);
+		for (size_t i = 0; i < DRIVER_BATCH; i++)
+			sum += value_word(work->buffer + i * value_bytes);
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+/* Makes the value of an entry, of which all is the same but the first word. */
+static inline uint64_t loop_value(const struct driver_work *work, size_t index)
+{
+	uint64_t word = workload_word(work->stream->ids[index]);
+
+	memcpy(work->value, &word, sizeof word);
+	keep(work->value);
+	return word;
+}
+
+LOOP loop_set(void *session, const struct driver_work *work, uint64_t *ret_sum, set_operation *set)
+{
+	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
+	const size_t value_bytes = work->value_bytes;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < work->count; i++, key += KEY_BYTES) {
+		int result;
+
+		sum += loop_value(work, work->first + i);
+		result = set(session, key, work->value, value_bytes);
+		if (result != 0)
+			return result;
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+/* The values are made in work->buffer. */
+LOOP loop_set_batch(void *session, const struct driver_work *work, uint64_t *ret_sum, set_batch_operation *set_batch)
+{
+	const unsigned char *keys = work->stream->keys + work->first * KEY_BYTES;
+	const size_t value_bytes = work->value_bytes;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < DRIVER_BATCH; i++)
+		memcpy(work->buffer + i * value_bytes, work->value, value_bytes);
+	for (size_t done = 0; done < work->count; done += DRIVER_BATCH, keys += DRIVER_BATCH * KEY_BYTES) {
+		int result;
+
+		for (size_t i = 0; i < DRIVER_BATCH; i++) {
+			sum += loop_value(work, work->first + done + i);
+			memcpy(work->buffer + i * value_bytes, work->value, sizeof(uint64_t));
+		}
+		result = set_batch(session, keys, work->buffer, value_bytes);
+		if (result != 0)
+			return result;
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+LOOP loop_mixed(void *session, const struct driver_work *work, uint64_t *ret_sum, get_operation *get,
+                set_operation *set)
+{
+	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
+	const size_t value_bytes = work->value_bytes;
+	uint64_t sum = 0;
+
+	for (size_t i = work->first; i < work->first + work->count; i++, key += KEY_BYTES) {
+		int result;
+
+		if (work->stream->dice[i] < work->write_percent) {
+			sum += loop_value(work, i);
+			result = set(session, key, work->value, value_bytes);
+		} else {
+			result = get(session, key, work->buffer, value_bytes);
+			keep(work->buffer);
+			sum += value_word(work->buffer);
+		}
+		if (result != 0)
+			return result;
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memcached on a unix socket. One request is a meta command, the shortest that its protocol has; a batch of gets is one
+ * "get" of 32 keys; a batch of sets is 32 commands in one send.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/connection.h"
+#include "bench/drivers/loops.h"
+#include "bench/service.h"
+
+#define ITEM_BYTES 160   /* what an item may take beyond its key and value, with the waste of its slab class */
+#define REQUEST_BYTES 64 /* of a request beyond key and value */
+
+struct session {
+	struct connection connection;
+	char *request; /* room for DRIVER_BATCH requests */
+};
+
+static int start(const struct driver_setup *setup, void **ret_instance, char why[DRIVER_WHY_BYTES])
+{
+	const unsigned long mib =
+		(unsigned long)((uint64_t)setup->keys * (KEY_BYTES + setup->value_bytes * 5 / 4 + ITEM_BYTES) >> 20) +
+		64;
+	struct service *service = calloc(1, sizeof *service);
+	char path[256], memory[24];
+	const char *argv[] = {
+		path, "-s",   NULL, "-m",    memory, "-t", "2", "-c", "1024", "-o", "hashpower=21,no_lru_crawler",
+		"-u", "root", "-B", "ascii", NULL
+	};
+	int result = service ? service_find("memcached", "memcached", path, why) : -ENOMEM;
+
+	if (result == 0) {
+		snprintf(service->socket, sizeof service->socket, "%s/memcached", setup->directory);
+		argv[2] = service->socket;
+		snprintf(memory, sizeof memory, "%lu", mib);
+		result = service_start(service, argv, "mn\r\n", "MN", why);
+	}
+	if (result != 0) {
+		free(service);
+		return result;
+	}
+	*ret_instance = service;
+	return 0;
+}
+
+static void stop(void *instance)
+{
+	service_stop(instance);
+	free(instance);
+}
+
+static int open_session(const struct driver_setup *setup, void *instance, void **ret_session,
+                        char why[DRIVER_WHY_BYTES])
+{
+	const struct service *service = instance;
+	struct session *session = calloc(1, sizeof *session);
+	int result;
+
+	(void)why;
+	if (!session)
+		return -ENOMEM;
+	session->request = malloc(DRIVER_BATCH * (REQUEST_BYTES + KEY_BYTES + setup->value_bytes));
+	result = session->request ? connection_open(&session->connection, service->socket,
+	                                            DRIVER_BATCH * (REQUEST_BYTES + KEY_BYTES + setup->value_bytes))
+	                          : -ENOMEM;
+	if (result != 0) {
+		free(session->request);
+		free(session);
+		return result;
+	}
+	*ret_session = session;
+	return 0;
+}
+
+static void close_session(void *context)
+{
+	struct session *session = context;
+
+	connection_close(&session->connection);
+	free(session->request);
+	free(session);
+}
+
+static inline char *append(char *to, const void *bytes, size_t count)
+{
+	memcpy(to, bytes, count);
+	return to + count;
+}
+
+#define APPEND(to, text) append((to), (text), sizeof(text) - 1)
+
+/* A value of the expected size, and the line end behind it. */
+static inline int take_value(struct connection *connection, const char *size, unsigned char *buffer, size_t value_bytes)
+{
+	const char *value = strtoul(size, NULL, 10) == value_bytes ? connection_take(connection, value_bytes + 2)
+	                                                           : NULL;
+
+	if (!value)
+		return -EPROTO;
+	memcpy(buffer, value, value_bytes);
+	return 0;
+}
+
+static inline int get(void *context, const unsigned char *key, unsigned char *buffer, size_t value_bytes)
+{
+	struct session *session = context;
+	char *to = APPEND(session->request, "mg ");
+	const char *line;
+
+	to = append(to, key, KEY_BYTES);
+	to = APPEND(to, " v\r\n");
+	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
+		return -EPIPE;
+	line = connection_line(&session->connection);
+	if (!line || strncmp(line, "VA ", 3) != 0)
+		return -EILSEQ;
+	return take_value(&session->connection, line + 3, buffer, value_bytes);
+}
+
+/* "VALUE key flags bytes" for each, then "END". */
+static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes)
+{
+	struct session *session = context;
+	char *to = APPEND(session->request, "get");
+	const char *line;
+
+	for (size_t i = 0; i < DRIVER_BATCH; i++) {
+		*to++ = ' ';
+		to = append(to, keys + i * KEY_BYTES, KEY_BYTES);
+	}
+	to = APPEND(to, "\r\n");
+	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
+		return -EPIPE;
+	for (size_t i = 0; i < DRIVER_BATCH; i++) {
+		line = connection_line(&session->connection);
+		if (!line || strncmp(line, "VALUE ", 6) != 0)
+			return -EILSEQ;
+		if (take_value(&session->connection, strrchr(line, ' ') + 1, buffers + i * value_bytes, value_bytes) !=
+		    0)
+			return -EPROTO;
+	}
+	line = connection_line(&session->connection);
+	return line && strcmp(line, "END") == 0 ? 0 : -EPROTO;
+}
+
+static inline int set_some(struct session *session, const unsigned char *keys, const unsigned char *values,
+                           size_t value_bytes, size_t count)
+{
+	char *to = session->request;
+
+	for (size_t i = 0; i < count; i++) {
+		to = APPEND(to, "ms ");
+		to = append(to, keys + i * KEY_BYTES, KEY_BYTES);
+		to += sprintf(to, " %zu\r\n", value_bytes);
+		to = append(to, values + i * value_bytes, value_bytes);
+		to = APPEND(to, "\r\n");
+	}
+	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
+		return -EPIPE;
+	for (size_t i = 0; i < count; i++) {
+		const char *line = connection_line(&session->connection);
+
+		if (!line || strcmp(line, "HD") != 0)
+			return -EILSEQ;
+	}
+	return 0;
+}
+
+static inline int set(void *session, const unsigned char *key, const unsigned char *value, size_t value_bytes)
+{
+	return set_some(session, key, value, value_bytes, 1);
+}
+
+static inline int set_batch(void *session, const unsigned char *keys, const unsigned char *values, size_t value_bytes)
+{
+	return set_some(session, keys, values, value_bytes, DRIVER_BATCH);
+}
+
+static int run(void *session, const struct driver_work *work, struct driver_result *ret_result)
+{
+	switch (work->operation) {
+	case DRIVER_GET:
+		return loop_get(session, work, &ret_result->sum, get);
+	case DRIVER_GET32:
+		return loop_get_batch(session, work, &ret_result->sum, get_batch);
+	case DRIVER_SET:
+		return loop_set(session, work, &ret_result->sum, set);
+	case DRIVER_SET32:
+		return loop_set_batch(session, work, &ret_result->sum, set_batch);
+	case DRIVER_MIXED:
+		return loop_mixed(session, work, &ret_result->sum, get, set);
+	default:
+		return -ENOSYS;
+	}
+}
+
+const struct driver driver_memcached = {
+	.name = "memcached",
+	.use = "memcached on a unix socket, 2 threads, table presized; mg, get of 32 keys, ms",
+	.operations = ((1u << DRIVER_OPERATIONS) - 1) & ~(1u << DRIVER_TOUCH),
+	.shared = true,
+	.waits = true,
+	.start = start,
+	.stop = stop,
+	.open = open_session,
+	.close = close_session,
+	.run = run,
+};
