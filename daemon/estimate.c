@@ -103,7 +103,9 @@ static void regulate(struct estimate *estimate)
 static uint64_t capacity(const struct arena *arena, const struct survey *survey)
 {
 	uint64_t reserved = load_relaxed(&arena->header->free_low_mark) * arena->segment_bytes;
-	uint64_t all = (uint64_t)(arena->segment_count - arena->system_segments - survey->index) * arena->segment_bytes;
+	uint64_t system = arena_system_needed(arena, arena_segment_target(arena));
+	uint64_t others = (uint64_t)survey->absent + survey->index + system; /* each may have been written over */
+	uint64_t all = others < arena->segment_count ? (arena->segment_count - others) * arena->segment_bytes : 0;
 	uint64_t useless = reserved + survey->dead_bytes + survey->empty_bytes;
 
 	return all > useless ? all - useless : 0;

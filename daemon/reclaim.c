@@ -56,9 +56,9 @@ struct reclaim {
 	const struct policy *policy;
 	struct evacuator evacuator;
 	struct growth growth;
+	struct resize resize;
 	struct estimate estimate;
 	struct clients clients;
-	struct resize resize;
 	uint32_t in_work;   /* segments in a stage */
 	struct work work[]; /* for each segment */
 };
@@ -471,9 +471,9 @@ void reclaim_destroy(struct reclaim *reclaim)
 {
 	if (!reclaim)
 		return;
-	resize_free(&reclaim->resize);
 	clients_destroy(&reclaim->clients);
 	estimate_destroy(&reclaim->estimate);
+	resize_free(&reclaim->resize);
 	free(reclaim);
 }
 

@@ -16,9 +16,9 @@ struct survey_queue {
 
 struct survey {
 	uint32_t free;
+	uint32_t absent;
 	uint32_t index;                    /* index segments, and those that will be or were */
 	uint64_t dead_bytes, empty_bytes;  /* in all data segments; empty: not taken by writers yet */
-	uint32_t absent;
 	uint32_t data[POOLS];              /* full segments of each pool */
 	struct survey_queue oldest[POOLS]; /* full ones, by when they were opened */
 	struct survey_queue filling;       /* those in which somebody allocates, by when they were opened */

@@ -317,8 +317,6 @@ struct larder_stat {
 	uint64_t expired_segments;     /* segments given back because all in them had expired */
 	uint64_t evicted_segments;     /* segments given back to make room */
 	uint64_t uptime_ms;            /* age of the arena */
-	uint64_t arena_bytes_wanted;   /* size that it shall have: another one while it grows or shrinks */
-	uint64_t arena_bytes_max;      /* size up to which it can grow */
 	uint64_t compacted_segments;   /* segments given back because most in them was dead; what lived was moved */
 	uint64_t expired_objects;      /* keys taken out of the cache by larderd because their life was over */
 	uint64_t evicted_objects;      /* living keys taken out to make room */
@@ -329,6 +327,8 @@ struct larder_stat {
 	uint64_t index_splitting;      /* index segments of which that is under way */
 	uint64_t estimate_keys;        /* what estimated_misses rests on: keys in a sample, */
 	uint64_t estimate_samples;     /* and lookups of them that were counted */
+	uint64_t arena_bytes_wanted;   /* size that it shall have: another one while it grows or shrinks */
+	uint64_t arena_bytes_max;      /* size up to which it can grow */
 	/* Of a million lookups, how many would miss with a quarter, half, all, twice, four times the memory; LARDER_STAT_UNKNOWN. */
 	uint64_t estimated_misses[LARDER_STAT_ESTIMATES];
 	/* evicted_objects by age: [0]: less than 1 ms; [i]: from 2^(i-1) ms to less than 2^i; the last: all that were older. */

@@ -35,8 +35,6 @@ enum stat_kind { STAT_COUNT, STAT_BYTES, STAT_MILLISECONDS, STAT_ACCESS };
 	X(expired_segments, STAT_COUNT) \
 	X(evicted_segments, STAT_COUNT) \
 	X(uptime_ms, STAT_MILLISECONDS) \
-	X(arena_bytes_wanted, STAT_BYTES) \
-	X(arena_bytes_max, STAT_BYTES) \
 	X(compacted_segments, STAT_COUNT) \
 	X(expired_objects, STAT_COUNT) \
 	X(evicted_objects, STAT_COUNT) \
@@ -46,7 +44,9 @@ enum stat_kind { STAT_COUNT, STAT_BYTES, STAT_MILLISECONDS, STAT_ACCESS };
 	X(index_rebuilds, STAT_COUNT) \
 	X(index_splitting, STAT_COUNT) \
 	X(estimate_keys, STAT_COUNT) \
-	X(estimate_samples, STAT_COUNT)
+	X(estimate_samples, STAT_COUNT) \
+	X(arena_bytes_wanted, STAT_BYTES) \
+	X(arena_bytes_max, STAT_BYTES)
 
 static const struct stat_field {
 	const char *name;
