@@ -73,6 +73,11 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 void cache_release(struct cache *cache, struct larder_view *view);
 void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, size_t count);
 void cache_mview(struct cache_thread *thread, struct larder_mview_entry *entries, size_t count);
+
+/* Fetches what writing a group of at most CACHE_GROUP keys will look at, so that the memory accesses of all overlap. */
+#define CACHE_GROUP 32
+void cache_fetch(struct cache_thread *thread, const struct larder_mset_entry *group, size_t keys);
+
 int cache_scan(struct cache_thread *thread, const void *prefix, size_t prefix_size, struct larder_cursor *cursor,
                struct larder_scan_entry *entries, size_t max_entries, void *buffer, size_t buffer_size,
                size_t *ret_count);

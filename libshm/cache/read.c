@@ -403,7 +403,7 @@ void cache_release(struct cache *cache, struct larder_view *view)
  * A group of keys is looked up in passes, so that the memory accesses of all overlap: fetch the buckets; then the objects,
  * or the overflow buckets of the few that have one, and then theirs; then read.
  */
-#define GROUP 32
+#define GROUP CACHE_GROUP
 
 static inline __attribute__((always_inline)) void fetch_bucket(const struct arena *arena, uint64_t hash)
 {
@@ -550,4 +550,20 @@ void cache_mview(struct cache_thread *thread, struct larder_mview_entry *entries
 		for (size_t i = 0; i < keys; i++)
 			group[i].result = cache_view(thread, group[i].key, group[i].key_size, &group[i].view);
 	}
+}
+
+void cache_fetch(struct cache_thread *thread, const struct larder_mset_entry *group, size_t keys)
+{
+	const struct arena *arena = &thread->cache->arena;
+	uint64_t hashes[GROUP], guesses[GROUP];
+
+	for (size_t i = 0; i < keys; i++) {
+		hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
+		                    ? hash_key(arena->secret, group[i].key, group[i].key_size)
+		                    : 0;
+		fetch_bucket(arena, hashes[i]);
+	}
+	epoch_enter(&thread->reader);
+	guess_group(arena, hashes, keys, guesses);
+	epoch_exit(&thread->reader); /* nothing was read that matters */
 }

@@ -287,6 +287,14 @@ int larder_decr(larder *cache, const void *key, size_t key_size, int64_t delta,
 	return larder_incr(cache, key, key_size, -delta, options, ret_value);
 }
 
+static void fetch_group(larder *cache, const struct larder_mset_entry *entries, size_t count)
+{
+	struct thread_entry entry = thread_enter(cache); /* which may be on another arena than before */
+
+	if (entry.thread && entry.thread->cache->arena.writable)
+		cache_fetch(entry.thread, entries, count < CACHE_GROUP ? count : CACHE_GROUP);
+}
+
 int larder_mset(larder *cache, struct larder_mset_entry *entries, size_t count)
 {
 	struct thread_entry entry = enter_batch(cache, entries, count); /* what would fail for every key fails once */
@@ -304,6 +312,8 @@ int larder_mset(larder *cache, struct larder_mset_entry *entries, size_t count)
 			.flags = entries[i].flags,
 		};
 
+		if (i % CACHE_GROUP == 0)
+			fetch_group(cache, &entries[i], count - i);
 		entries[i].result = perform_for_version(cache, &request, &entries[i].version);
 	}
 	return 0;
