@@ -102,7 +102,7 @@ static uint64_t expiry_of(const struct arena *arena, uint32_t segment, struct se
 
 	if (word.ttl_class == 0)
 		return UINT64_MAX;
-	return expires_ms > opened_ms + EMPTY_LIFE_MS ? expires_ms : opened_ms + EMPTY_LIFE_MS;
+	return expires_ms ? expires_ms : opened_ms + EMPTY_LIFE_MS;
 }
 
 /* Condemns what has expired. Return: when the next will, in arena time. */

@@ -3,7 +3,7 @@
 
 #include "base/failpoint.h"
 
-#define EXPIRY_GRAIN_MS UINT64_C(1000) /* the bound is raised in steps, so that writers seldom touch the table */
+#define EXPIRY_GRAIN_MS UINT64_C(250) /* the bound is raised in steps, so that writers seldom touch the table */
 
 void segment_clear_index(const struct arena *arena, uint32_t segment)
 {

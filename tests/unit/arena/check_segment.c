@@ -366,13 +366,13 @@ START_TEST(test_expiry_is_raised_in_steps_and_never_lowered)
 	world_start(&world, MIB);
 	bound = &world.arena->table[5].expires_ms;
 	segment_raise_expiry(world.arena, 5, 1);
-	ck_assert_uint_eq(load_relaxed(bound), 1000);
-	segment_raise_expiry(world.arena, 5, 1000);
-	ck_assert_uint_eq(load_relaxed(bound), 1000);
-	segment_raise_expiry(world.arena, 5, 1001);
-	ck_assert_uint_eq(load_relaxed(bound), 2000);
+	ck_assert_uint_eq(load_relaxed(bound), 250);
+	segment_raise_expiry(world.arena, 5, 250);
+	ck_assert_uint_eq(load_relaxed(bound), 250);
+	segment_raise_expiry(world.arena, 5, 251);
+	ck_assert_uint_eq(load_relaxed(bound), 500);
 	segment_raise_expiry(world.arena, 5, 3);
-	ck_assert_uint_eq(load_relaxed(bound), 2000);
+	ck_assert_uint_eq(load_relaxed(bound), 500);
 	world_stop(&world);
 }
 END_TEST

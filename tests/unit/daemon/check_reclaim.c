@@ -33,7 +33,7 @@ START_TEST(test_segment_goes_when_all_in_it_has_expired)
 	house_work(&house);
 	ck_assert_int_eq(house_state(&house, segment), SEGMENT_OPEN);
 	expect_value(&house.world, "last", "value");
-	world_advance(&house.world, 2001); /* the bound is in whole seconds */
+	world_advance(&house.world, 1251); /* the bound is in quarters of a second */
 	house_work(&house);
 	ck_assert_int_eq(house_state(&house, segment), SEGMENT_FREE);
 	ck_assert_uint_eq(segment_load(house.arena, segment).generation, 1);
@@ -75,6 +75,22 @@ START_TEST(test_expired_objects_are_unlinked_and_others_are_not)
 		expect_value(&house.world, key, "lives on");
 	}
 	expect_sound(&house.world);
+	house_stop(&house);
+}
+END_TEST
+
+/* However short a life is, the segment does not outlast it by a second. */
+START_TEST(test_short_lives_free_their_segment_soon)
+{
+	struct house house;
+	uint32_t segment;
+
+	house_start(&house, MIB, NEVER_MS);
+	put_with(&house.world, "key", "value", 20, 0);
+	segment = house_segment(&house, "key");
+	world_advance(&house.world, 271);
+	house_work(&house);
+	ck_assert_int_eq(house_state(&house, segment), SEGMENT_FREE);
 	house_stop(&house);
 }
 END_TEST
@@ -493,6 +509,7 @@ int main(void)
 
 	tcase_add_test(tests, test_segment_goes_when_all_in_it_has_expired);
 	tcase_add_test(tests, test_expired_objects_are_unlinked_and_others_are_not);
+	tcase_add_test(tests, test_short_lives_free_their_segment_soon);
 	tcase_add_test(tests, test_empty_segment_of_a_class_goes_after_a_while);
 	tcase_add_test(tests, test_longer_life_at_the_last_moment);
 	tcase_add_test(tests, test_next_call_is_due_when_something_expires);
