@@ -6,6 +6,7 @@
 #include "index/split.h"
 
 #define HOMES_PER_RUN 2048u /* a millisecond or two */
+#define URGENT_PART 8u      /* all but one part in so many of the overflow buckets are taken */
 #define SPLIT_LOAD 4u       /* keys for each home, at the least, of a segment that is split; of 7 slots */
 
 void growth_init(struct growth *growth)
@@ -25,10 +26,9 @@ static bool in_directory(const struct arena *arena, uint32_t segment)
 	return false;
 }
 
-bool growth_reachable(const struct arena *arena, uint32_t segment)
+/* Whether a split of which it is a child is unfinished. */
+static bool is_child(const struct arena *arena, uint32_t segment)
 {
-	if (in_directory(arena, segment))
-		return true;
 	for (uint32_t parent = 0; parent < arena->segment_count; parent++) {
 		uint64_t children = load_relaxed(&arena->table[parent].children);
 
@@ -39,21 +39,29 @@ bool growth_reachable(const struct arena *arena, uint32_t segment)
 	return false;
 }
 
+bool growth_reachable(const struct arena *arena, uint32_t segment)
+{
+	return in_directory(arena, segment) || is_child(arena, segment);
+}
+
 /*
- * Chooses the segment to be split: one that an earlier keeper began comes first, since its children must not be split
- * before all its buckets have moved; then one that is crowded.
+ * Chooses the segment to be split: one that was begun comes first, since its children must not be split before all its buckets
+ * have moved; then the one that is the most crowded.
  */
 static uint32_t choose(const struct arena *arena)
 {
-	uint32_t crowded = GROWTH_NONE;
+	uint32_t crowded = GROWTH_NONE, used, most = 0;
 
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
 		if (segment_load(arena, segment).state != SEGMENT_INDEX)
 			continue;
 		if (load_relaxed(&arena->table[segment].children) != 0)
 			return segment;
-		if (index_crowded(arena, segment))
+		used = load_relaxed(&arena->table[segment].overflow_used);
+		if (index_crowded(arena, segment) && used > most) {
 			crowded = segment;
+			most = used;
+		}
 	}
 	return crowded;
 }
@@ -100,6 +108,27 @@ static bool begin(struct growth *growth, const struct arena *arena, uint32_t seg
 	return true;
 }
 
+/*
+ * Hashes are spread evenly, so all segments of a depth become crowded at about the same time, and the last one may be full before its
+ * turn comes. Its split is begun at once: then writers move those buckets that they find full (cache/write.c), and need not wait.
+ */
+static void begin_urgent(struct growth *growth, const struct arena *arena)
+{
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+		const struct segment_entry *entry = &arena->table[segment];
+
+		if (segment_load(arena, segment).state != SEGMENT_INDEX || load_relaxed(&entry->children) != 0 ||
+		    load_relaxed(&entry->overflow_used) < arena->overflows / URGENT_PART * (URGENT_PART - 1) ||
+		    load_relaxed(&entry->depth) >= arena->directory_bits || is_child(arena, segment) ||
+		    !loaded(arena, segment))
+			continue;
+		if (!split_begin(arena, segment)) {
+			growth->segments_wanted = 2;
+			return;
+		}
+	}
+}
+
 /* Of a segment of which the table says what cannot be, nothing can be done but not to try for ever. */
 static void give_up(struct growth *growth, const struct arena *arena)
 {
@@ -120,6 +149,7 @@ bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_
 		if (segment == GROWTH_NONE || !begin(growth, arena, segment))
 			return false;
 	}
+	begin_urgent(growth, arena);
 	for (uint32_t i = 0; i < HOMES_PER_RUN && growth->next_home < arena->homes; i++) {
 		if (!split_bucket(arena, growth->segment, growth->next_home++)) {
 			give_up(growth, arena);

@@ -15,6 +15,7 @@
 #include "base/platform.h"
 #include "cache/internal.h"
 #include "cache/usage.h"
+#include "index/split.h"
 
 /* Beside the results of larder.h, what one attempt can come to. */
 enum attempt {
@@ -142,7 +143,10 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		allocate_cancel(thread->allocator, &thread->reader, arena, &room);
 		if (index == INDEX_LONGER && index_crowded(arena, writer->chain.segment))
 			cache_wake_keeper(thread->cache);
-		return index == INDEX_FULL ? ATTEMPT_NO_SLOT : ATTEMPT_AGAIN;
+		/* In a segment whose split has begun nobody need wait for the keeper to come to this bucket. */
+		if (index == INDEX_FULL && !split_bucket(arena, writer->chain.segment, writer->chain.home))
+			return ATTEMPT_NO_SLOT;
+		return ATTEMPT_AGAIN;
 	}
 	allocate_commit(&thread->reader);
 	if (writer->chain.found >= 0)

@@ -234,6 +234,38 @@ START_TEST(test_split_that_was_begun_comes_first)
 }
 END_TEST
 
+/* Of several full segments each is begun at once, for writers to go on in, though they are finished one after the other. */
+START_TEST(test_all_that_are_nearly_full_are_begun)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t retired, first, child[2], grandchild[2], finished = 0;
+
+	world_start(&world, 64 * MIB);
+	first = first_segment(&world);
+	ck_assert(split_begin(world.arena, first));
+	child_segments(&world, first, child);
+	fill(world.arena, child[0]);
+	growth_init(&growth);
+	ck_assert(growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(load_relaxed(&world.arena->table[child[0]].children), 0); /* not before its parent is finished */
+	while (retired == GROWTH_NONE)
+		ck_assert(growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(retired, first);
+	fill(world.arena, child[0]);
+	fill(world.arena, child[1]);
+	ck_assert(growth_run(&growth, world.arena, &retired));
+	for (uint32_t i = 0; i < 2; i++) {
+		child_segments(&world, child[i], grandchild);
+		ck_assert_uint_ne(grandchild[0], grandchild[1]);
+	}
+	while (growth_run(&growth, world.arena, &retired))
+		finished += retired != GROWTH_NONE;
+	ck_assert_uint_eq(finished, 2);
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_what_can_be_reached)
 {
 	struct world world;
@@ -276,6 +308,7 @@ int main(void)
 	tcase_add_test(tests, test_full_segment_as_deep_as_the_directory_is_left_alone);
 	tcase_add_test(tests, test_memory_is_asked_for);
 	tcase_add_test(tests, test_split_that_was_begun_comes_first);
+	tcase_add_test(tests, test_all_that_are_nearly_full_are_begun);
 	tcase_add_test(tests, test_what_can_be_reached);
 	return suite_run("growth", tests);
 }
