@@ -53,6 +53,7 @@ static void keep_house(uint32_t stall_ms)
 	for (int round = 0; round < ROUNDS; round++) {
 		reclaim_run(reclaim);
 		store_relaxed(low, 0);
+		store_relaxed(&stage_arena->header->search_hint, segment); /* to be used next */
 		if (segment_load(stage_arena, segment).state != SEGMENT_CONDEMNED)
 			break;
 		weak_pause();
