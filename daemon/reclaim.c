@@ -348,7 +348,7 @@ static void tell_writers(const struct arena *arena)
 {
 	failpoint("reclaim.telling");
 	/* R21 -> A21: a writer that saw the number before it looked for room does not sleep through this. */
-	fetch_add_acq_rel(&arena->header->free_sequence, 1);
+	fetch_add_release(&arena->header->free_sequence, 1);
 	failpoint("reclaim.waking");
 	platform_futex_wake(&arena->header->free_sequence);
 }

@@ -17,16 +17,25 @@ struct waker {
 	struct timespec pause;
 };
 
+uint32_t waker_look(atomic_u32 *word)
+{
+	return load_acquire(word); /* A22 <- R22 */
+}
+
+uint32_t waker_wait(atomic_u32 *word, uint32_t seen)
+{
+	platform_futex_wait(word, seen, UINT32_MAX);
+	return waker_look(word);
+}
+
 /* Clients may change the word or wake us as often as they like; the pause bounds what that costs. */
 static void *pass_on(void *context)
 {
 	struct waker *waker = context;
 
 	for (;;) {
-		uint32_t now;
+		uint32_t now = waker_wait(waker->word, waker->seen);
 
-		platform_futex_wait(waker->word, waker->seen, UINT32_MAX);
-		now = load_acquire(waker->word); /* A22 <- R22 */
 		if (now != waker->seen)
 			platform_event_signal(waker->event_fd);
 		waker->seen = now;
@@ -45,7 +54,7 @@ int waker_start(atomic_u32 *word, int event_fd, uint32_t pause_ms)
 	if (!waker)
 		return -ENOMEM;
 	*waker = (struct waker){ .word = word,
-		                 .seen = load_acquire(word), /* A22 <- R22 */
+		                 .seen = waker_look(word),
 		                 .event_fd = event_fd,
 		                 .pause = { .tv_sec = pause_ms / 1000, .tv_nsec = (long)(pause_ms % 1000) * 1000000 } };
 	pthread_attr_init(&attributes);

@@ -17,4 +17,8 @@
  */
 int waker_start(atomic_u32 *word, int event_fd, uint32_t pause_ms);
 
+/* What that thread does: look at the word, and wait until it is not the number seen; it may also come back before. */
+uint32_t waker_look(atomic_u32 *word);
+uint32_t waker_wait(atomic_u32 *word, uint32_t seen);
+
 #endif

@@ -260,8 +260,8 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 /* Pins the segment an object lies in, inside a section. What the pin holds is certain once the section was left in time. */
 static inline void pin(struct cache_thread *thread, uint32_t segment)
 {
-	/* R6 -> A6: the keeper sees the pin before it reuses the segment, or revoked us before. */
-	fetch_add_acq_rel(control_pin(&thread->cache->control, thread->shard, segment), 1);
+	/* A16 <- R16, by the fence with which the section is left: the keeper sees the pin, or this thread that it was revoked before. */
+	fetch_add_relaxed(control_pin(&thread->cache->control, thread->shard, segment), 1);
 	failpoint("view.pinned");
 }
 

@@ -383,7 +383,7 @@ void cache_wake_keeper(const struct cache *cache)
 	if (!cache->wakes)
 		return;
 	/* R22 -> A22: else the keeper could look before it can see why, and lie down again. */
-	fetch_add_acq_rel(word, 1);
+	fetch_add_release(word, 1);
 	platform_futex_wake(word);
 }
 

@@ -108,8 +108,7 @@ static int attach(struct larder *cache, uint64_t deadline_ms, struct fault *faul
 	}
 	process_lock();
 	store_relaxed(&attachment->token, token);
-	/* R23 -> A23: who finds the attachment finds it filled. */
-	store_release(&cache->current, attachment);
+	store_relaxed(&cache->current, attachment);
 	store_relaxed(&process->token, token);
 	process_unlock();
 	return 0;
@@ -193,12 +192,13 @@ static void renew(struct larder *cache, struct attachment *attachment)
  */
 static void renew_when_due(struct larder *cache)
 {
-	struct attachment *attachment = load_acquire(&cache->current); /* A23 <- R23 */
+	struct attachment *attachment;
 	bool hurry;
 
 	if (pthread_mutex_trylock(&cache->process->attaching) != 0)
 		return;
-	if (attachment == load_relaxed(&cache->current) && attachment_stale(attachment)) {
+	attachment = load_relaxed(&cache->current);
+	if (attachment_stale(attachment)) {
 		hurry = load_relaxed(&attachment->cache.arena.header->superseded) &&
 		        !load_relaxed(&attachment->hurried);
 		if (hurry)

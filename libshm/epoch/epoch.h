@@ -39,11 +39,11 @@ static inline __attribute__((always_inline)) uint64_t epoch_enter(struct epoch_r
 
 	reader->entered = epoch;
 	if (__builtin_expect(reader->fenced, 0)) {
-		/* R4 -> A4: else the keeper could miss this section while the section still sees what it unlinked. */
-		(void)exchange_acq_rel(&reader->line->epoch, epoch);
+		(void)exchange_acquire(&reader->line->epoch, epoch); /* A16 <- R16 */
 	} else {
 		store_relaxed(&reader->line->epoch, epoch);
-		compiler_barrier(); /* R4 -> A4 by the keeper's membarrier */
+		/* R4 -> A4: by its membarrier the keeper does not miss a section that still sees what it unlinked. */
+		compiler_barrier();
 	}
 	failpoint("epoch.entered");
 	return epoch;
@@ -89,11 +89,11 @@ static inline bool epoch_pin_write(struct epoch_reader *reader, const struct are
 	struct segment_word word;
 
 	if (reader->fenced) {
-		/* R6 -> A6: else both could miss each other, and the keeper recycle what is being written. */
-		(void)exchange_acq_rel(&reader->line->write_pin, (uint64_t)segment + 1);
+		(void)exchange_acquire(&reader->line->write_pin, (uint64_t)segment + 1); /* A16 <- R16 */
 	} else {
 		store_relaxed(&reader->line->write_pin, (uint64_t)segment + 1);
-		compiler_barrier(); /* R6 -> A6 by the keeper's membarrier */
+		/* R6 -> A6: by its membarrier the keeper sees the pin, or the writer that the segment is condemned. */
+		compiler_barrier();
 	}
 	failpoint("pin.set");
 	word = segment_load(arena, segment);

@@ -15,12 +15,16 @@
 
 static uint64_t read_word(atomic_u64 *word)
 {
-	return fetch_add_acq_rel(word, 0); /* A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7 */
+	/*
+	 * A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7
+	 * R16 -> A16: whoever writes the word only later sees what was unlinked, condemned or revoked before.
+	 */
+	return fetch_add_acq_rel(word, 0);
 }
 
 static uint32_t lines(const struct control *control)
 {
-	uint64_t high = read_word(&control->page->thread_high); /* R16 -> A16: of lines that come later, see there */
+	uint64_t high = read_word(&control->page->thread_high);
 
 	return high < THREADS_MAX ? (uint32_t)high : THREADS_MAX;
 }
@@ -62,7 +66,7 @@ uint32_t grace_revoke(const struct control *control, uint64_t epoch)
 		atomic_u64 *word = &control->page->threads[i].epoch;
 		uint64_t entered = read_word(word);
 
-		/* The mark is published by what is done with the memory afterwards: R14 in segment.c, R6 for views. */
+		/* The mark is published by what is done with the memory afterwards: R14 in segment.c, R16 for views. */
 		if (entered == 0 || entered >= epoch || !cas_relaxed(word, &entered, EPOCH_REVOKED))
 			continue;
 		failpoint("grace.revoked");
@@ -93,7 +97,8 @@ bool grace_write_pinned(const struct control *control, uint32_t segment)
 bool grace_view_pinned(const struct control *control, uint32_t segment)
 {
 	for (uint32_t shard = 0; shard < PIN_SHARDS; shard++)
-		if (fetch_add_acq_rel(control_pin(control, shard, segment), 0) != 0) /* A17 <- R17 */
+		/* A17 <- R17; R16 -> A16: as in read_word */
+		if (fetch_add_acq_rel(control_pin(control, shard, segment), 0) != 0)
 			return true;
 	return false;
 }

@@ -25,7 +25,8 @@ my %weaker = (
 	store_release     => { R => ['store_relaxed'] },
 	fetch_sub_release => { R => ['fetch_sub_relaxed'] },
 	cas_acq_rel       => { R => ['cas_acquire'], A => ['cas_release'] },
-	exchange_acq_rel  => { R => [ 'exchange_relaxed', 'store_relaxed' ] },
+	exchange_acquire  => { A => [ 'exchange_relaxed', 'store_release' ] },
+	fetch_add_release => { R => ['fetch_add_relaxed'] },
 	fetch_add_acq_rel => { R => ['fetch_add_acquire'], A => ['fetch_add_release'] },
 	fence_acquire     => { A => ['fence_nothing'] },
 	fence_release     => { R => ['fence_nothing'] },
@@ -36,7 +37,6 @@ my $wrappers = <<'END';
 #define fetch_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define exchange_relaxed(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define fetch_add_acquire(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acquire)
-#define fetch_add_release(p, v) atomic_fetch_add_explicit((p), (v), memory_order_release)
 #define cas_acquire(p, expected, desired) \
 	atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acquire, memory_order_acquire)
 #define cas_release(p, expected, desired) \

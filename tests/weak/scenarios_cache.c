@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/reclaim.h"
+#include "daemon/waker.h"
 #include "tests/weak/stage.h"
 
 /* ---- counters ---------------------------------------------------------------------------------------------------------- */
@@ -168,11 +169,40 @@ static void make_room(void)
 	reclaim_destroy(reclaim);
 }
 
+/* ---- waking the keeper ----------------------------------------------------------------------------------------------------- */
+
+static void nearly_low(void)
+{
+	struct arena_header *header;
+
+	stage_open(STAGE_FENCED, 2);
+	header = stage_arena->header;
+	store_relaxed(&header->free_low_mark, load_relaxed(&header->free_segments));
+	stage_share();
+}
+
+static void set_and_wake(void)
+{
+	stage_set(0, stage_key(0), 'a'); /* takes a segment */
+}
+
+/* As the waker does, and then the keeper. */
+static void wait_for_call(void)
+{
+	struct arena_header *header = stage_arena->header;
+	uint32_t seen = waker_look(&header->wake_sequence);
+
+	while (seen == 0)
+		seen = waker_wait(&header->wake_sequence, seen);
+	weak_expect(load_relaxed(&header->free_segments) < load_relaxed(&header->free_low_mark));
+}
+
 const struct weak_scenario weak_scenarios_cache[] = {
 	{ "counter-sum", 2, counter, { read_twice, incr_1, incr_2 }, check_sum },
 	{ "counter-cas", 2, counter, { multiply, incr_1 }, check_product },
 	{ "counter-append", 2, counter, { append, incr_1 }, check_product },
 	{ "lines", 2, two_comers, { come_and_go_0, come_and_go_1 }, check_sets },
 	{ "wait-for-room", 2, full_arena, { set_large, make_room }, NULL },
+	{ "wake-keeper", 2, nearly_low, { set_and_wake, wait_for_call }, NULL },
 	{ 0 },
 };

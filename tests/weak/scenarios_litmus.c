@@ -5,6 +5,7 @@
  * still see it, and writes over the bytes.
  */
 #include "epoch/grace.h"
+#include "object/walk.h"
 #include "tests/weak/stage.h"
 
 #define ROUNDS 4
@@ -48,6 +49,12 @@ static void read_in_section(void)
 	if (load_acquire(word))
 		weak_expect(bytes[0] == 'a');
 	epoch_exit(reader);
+}
+
+static void read_twice(void)
+{
+	read_in_section();
+	read_in_section();
 }
 
 static void reuse_after_sections(void)
@@ -101,6 +108,43 @@ static void reuse_after_writers(void)
 	}
 }
 
+/* ---- the keeper's reserve: R9 ---------------------------------------------------------------------------------------------- */
+
+static struct chunk_header *chunk;
+
+/* Its first chunk holds a run with an object. */
+static void with_run(void)
+{
+	prepare(STAGE_FENCED, BYTES_AT);
+	chunk = (struct chunk_header *)(void *)segment_base(stage_arena, segment);
+	store_relaxed(&chunk->chunks, 1);
+	store_relaxed(&((struct object *)(void *)(chunk + 1))->head, 1);
+}
+
+static void recycle_and_open(void)
+{
+	segment_recycle_to_reserve(stage_arena, segment);
+	segment_open_reserve(stage_arena, segment, 0, 1);
+}
+
+/* Takes the chunk, and dies before it has begun a run. */
+static void take_chunk(void)
+{
+	uint32_t taken, generation, first;
+
+	segment_take_chunks(stage_arena, 0, 1, 1, &taken, &generation, &first);
+}
+
+static void walk(void)
+{
+	struct object_walk walk = { .segment = segment };
+	struct segment_word word_now = segment_load(stage_arena, segment);
+	struct object_view object;
+
+	if (word_now.state == SEGMENT_OPEN && word_now.generation == 2)
+		weak_expect(!object_walk_next(stage_arena, &walk, &object) && walk.faults == 0);
+}
+
 /* ---- a thread that begins: R16 ---------------------------------------------------------------------------------------------- */
 
 #define LINES_BEFORE 3
@@ -133,8 +177,47 @@ static void read_and_leave(void)
 	epoch_enter(reader);
 	if (load_acquire(word))
 		letter = *bytes;
-	weak_expect(!epoch_valid(reader) || letter == 'a');
 	weak_expect(!epoch_exit(reader) || letter == 'a');
+}
+
+static void read_and_ask(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+	unsigned char letter = 'a';
+
+	epoch_enter(reader);
+	if (load_acquire(word))
+		letter = *bytes;
+	weak_expect(!epoch_valid(reader) || letter == 'a');
+	epoch_exit(reader);
+}
+
+static void view(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+	atomic_u32 *pin = control_pin(&stage_world.self.cache.control, 0, segment);
+
+	epoch_enter(reader);
+	if (!load_acquire(word)) {
+		epoch_exit(reader);
+		return;
+	}
+	fetch_add_relaxed(pin, 1);
+	if (epoch_exit(reader))
+		weak_expect(bytes[0] == 'a');
+	fetch_sub_release(pin, 1);
+}
+
+static void revoke_and_look(void)
+{
+	store_release(word, 0);
+	grace_revoke(&stage_world.self.cache.control, grace_begin(stage_arena));
+	weak_expect(grace_barrier(stage_arena) == 0);
+	if (grace_oldest(&stage_world.self.cache.control) == UINT64_MAX &&
+	    !grace_view_pinned(&stage_world.self.cache.control, segment)) {
+		segment_recycle(stage_arena, segment);
+		bytes[0] = 'z';
+	}
 }
 
 /* Of the bytes of a large object some may later be a chunk's header. */
@@ -168,14 +251,20 @@ static void revoke_and_reuse(void)
 const struct weak_scenario weak_scenarios_litmus[] = {
 	{ "litmus-section-plain", 4, plain, { read_in_section, reuse_after_sections }, NULL },
 	{ "litmus-section-fenced", 4, fenced, { read_in_section, reuse_after_sections }, NULL },
+	{ "litmus-sections-plain", 3, plain, { read_twice, reuse_after_sections }, NULL },
+	{ "litmus-sections-fenced", 3, fenced, { read_twice, reuse_after_sections }, NULL },
 	{ "litmus-write-plain", 4, plain, { write_pinned, reuse_after_writers }, NULL },
 	{ "litmus-write-fenced", 4, fenced, { write_pinned, reuse_after_writers }, NULL },
+	{ "litmus-reserve", 4, with_run, { walk, recycle_and_open, take_chunk }, NULL },
 	{ "litmus-newcomer", 4, newcomer, { begin_and_read, reuse_after_sections }, NULL },
 	{ "litmus-newcomers", 3, newcomer, { begin_and_read, reuse_after_sections, begin }, NULL },
 	{ "litmus-refused-plain", 3, plain, { write_pinned_twice, reuse_after_writers }, NULL },
 	{ "litmus-refused-fenced", 3, fenced, { write_pinned_twice, reuse_after_writers }, NULL },
 	{ "litmus-recycle-plain", 4, plain_large, { read_and_leave, revoke_and_recycle }, NULL },
 	{ "litmus-recycle-fenced", 4, fenced_large, { read_and_leave, revoke_and_recycle }, NULL },
+	{ "litmus-recycle-asked", 4, fenced_large, { read_and_ask, revoke_and_recycle }, NULL },
+	{ "litmus-view-plain", 4, plain, { view, revoke_and_look }, NULL },
+	{ "litmus-view-fenced", 4, fenced, { view, revoke_and_look }, NULL },
 	{ "litmus-reuse-fenced", 4, fenced, { read_and_leave, revoke_and_reuse }, NULL },
 	{ 0 },
 };

@@ -431,7 +431,7 @@ static void take_at_random(struct contest *contest, uint32_t number)
 		expect(run.segment > world->arena->system_segments && run.segment < world->segments);
 		expect(run.chunk + chunks <= world->arena->chunks);
 		for (uint32_t c = run.chunk; c < run.chunk + chunks; c++)
-			expect(exchange_acq_rel(&contest->owner[run.segment][c], run.generation + 1) !=
+			expect(exchange_acquire(&contest->owner[run.segment][c], run.generation + 1) !=
 			       run.generation + 1);
 		given++;
 	}

@@ -82,7 +82,7 @@ START_TEST(test_each_returns_what_was_before)
 	ck_assert_uint_eq(fetch_add_acq_rel(&word, 2u), 5);
 	ck_assert_uint_eq(fetch_add_relaxed(&word, (uint32_t)-1), 7);
 	ck_assert_uint_eq(fetch_sub_release(&word, 4u), 6);
-	ck_assert_uint_eq(exchange_acq_rel(&word, 11u), 2);
+	ck_assert_uint_eq(exchange_acquire(&word, 11u), 2);
 	ck_assert_uint_eq(load_acquire(&word), 11);
 	store_release(&word, 12u);
 	store_relaxed(&word, load_relaxed(&word) + 1);
