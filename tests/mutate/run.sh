@@ -20,11 +20,18 @@ part=${PART:-1/1}
 jobs=${JOBS:-$(nproc)}
 weak=build/release/bin/larder-weak
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+trap 'record; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 export CK_DEFAULT_TIMEOUT=$seconds
 
 build() { # tree, programs...
 	make -C "$1" --no-print-directory -j"${build_jobs:-1}" "${@:2}"
+}
+
+# What was found so far, even if that is not all.
+record() {
+	[ "${RECORD:-yes}" != no ] || return 0
+	cat "$work"/result.* >"$work/results" 2>/dev/null && perl "$mutate" record "$table" "$work/all" "$work/results"
 }
 
 # The program that a killer is.
@@ -137,10 +144,6 @@ while IFS=$'\t' read -r name file killer; do
 	one $number "$name" "$file" "$killer" &
 done <"$work/list"
 wait
-cat "$work"/result.* >"$work/results" 2>/dev/null
-passed=$(grep -c $'\tok$' "$work/results")
-if [ "${RECORD:-yes}" != no ]; then
-	perl "$mutate" record "$table" "$work/all" "$work/results" || exit 1
-fi
+passed=$(cat "$work"/result.* 2>/dev/null | grep -c $'\tok$')
 echo "$passed passed, $((number - passed)) failed"
 [ "$number" -gt 0 ] && [ "$passed" -eq "$number" ]
