@@ -338,7 +338,7 @@ test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDE
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
 run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture weak mutate lint format model bench-quick demo
+.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture weak mutate lint format model bench-quick bench-memory demo
 check: deps tests ## Install what is missing, build, and run every lint and test
 	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
@@ -387,6 +387,8 @@ model: ## Check the models of the protocols (spin)
 	@tests/model/run.sh
 bench-quick: peers ## Measure larder beside the systems that are installed, in less than a minute (BENCH_OPTIONS=)
 	$(BENCH) quick $(BENCH_OPTIONS)
+bench-memory: $(BENCH) $(LARDERD) ## Measure how memory is used and comes back (BENCH_OPTIONS='--quick', '--full')
+	$(BENCH) memory $(BENCH_OPTIONS)
 demo: deps $(DEMO) $(LARDERD) ## Install what is missing, build, and show what larder does (TRACE=file)
 	@LARDERD=$(CURDIR)/$(LARDERD) $(DEMO) $(if $(TRACE),--trace '$(TRACE)')
 

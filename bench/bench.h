@@ -8,10 +8,12 @@
 struct bench_options {
 	bool json;             /* one JSON object instead of a table */
 	bool quick;            /* fewer rounds */
+	bool full;             /* memory: as much as it takes */
 	bool reserve_huge;     /* ask the kernel for huge pages, and give them back */
 	unsigned rounds;       /* 0: the subcommand's own choice */
-	unsigned long count;   /* instructions: operations */
+	unsigned long count;   /* instructions: operations; missratio: requests of a trace; 0: the usual number */
 	unsigned long keys;    /* entries; 0: the subcommand's own choice */
+	const char *trace;     /* missratio: a file, or NULL: generated sequences */
 	const char *pages;     /* larderd's --pages, or NULL: larderd's own choice */
 	const char *operation; /* instructions: which one */
 };
@@ -19,6 +21,7 @@ struct bench_options {
 /* The subcommands. Return: 0 or a negative value; they have complained by then. */
 int bench_core(const struct bench_options *options);
 int bench_instructions(const struct bench_options *options);
+int bench_memory(const struct bench_options *options);
 int bench_missratio(const struct bench_options *options);
 int bench_quick(const struct bench_options *options);
 

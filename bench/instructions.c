@@ -58,7 +58,8 @@ static int run(larder *cache, const struct operation *operation, const struct st
 int bench_instructions(const struct bench_options *options)
 {
 	const struct operation *operation = find_operation(options->operation);
-	const size_t count = (options->count + MGET_KEYS - 1) / MGET_KEYS * MGET_KEYS;
+	const size_t wanted = options->count ? options->count : 10000;
+	const size_t count = (wanted + MGET_KEYS - 1) / MGET_KEYS * MGET_KEYS;
 	const struct machine_cpus anywhere = { .shared = true };
 	struct attachment attachment;
 	struct workload workload = { 0 };

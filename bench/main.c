@@ -38,7 +38,18 @@ static const struct subcommand {
 	  "Runs five sequences of requests through an arena of 128 MiB with its keeper, and through simulations of LRU,\n"
 	  "CLOCK, S3-FIFO and Belady's optimum that get as many bytes. Headlines:\n"
 	  "  worst_vs_s3fifo_ref       larder's miss ratio / that of simulated S3-FIFO, where it is highest\n"
-	  "  worst_vs_lru              the same for LRU\n" },
+	  "  worst_vs_lru              the same for LRU\n"
+	  "With --trace, the requests are those of a file: lines of Twitter's cache traces, or records of libCacheSim's\n"
+	  "oracleGeneral. The arena then has room for a tenth of the keys, and at least 8 MiB.\n" },
+	{ "memory", bench_memory, false, "how well memory is used, and how soon it comes back",
+	  "Miss ratios as by larder-bench missratio, and four measurements with a larderd of their own. Headlines:\n"
+	  "  worst_vs_s3fifo_ref       as of missratio\n"
+	  "  worst_vs_lru              as of missratio\n"
+	  "  utilisation               keys and values in a full arena, of its bytes; the worst of four mixtures of sizes\n"
+	  "  expiry_lag_ms             from the last end of a life in a segment until it is free; the worst\n"
+	  "  growth_worst_over_median  the slowest read while the index grows, for the median; bench/README.md says\n"
+	  "                            which reads are left out\n"
+	  "  overload_rate_ratio       the rate of writes where as much is evicted as is written, for one without\n" },
 	{ "instructions", bench_instructions, true, "run one operation over and over, for callgrind",
 	  "OPERATION is get, view, set, mget32, get-ttl, view-ttl or mget32-ttl. Prints nothing: bench/instructions.sh runs this under callgrind\n"
 	  "and makes the table.\n" },
@@ -58,12 +69,14 @@ static void print_help(const struct subcommand *subcommand)
 	}
 	puts("\nOptions:\n"
 	     "  --json          one JSON object instead of a table\n"
-	     "  --quick         3 rounds instead of 11\n"
+	     "  --quick         3 rounds instead of 11; memory: within a minute\n"
+	     "  --full          memory: 40 million keys in 8 GiB, for some minutes\n"
+	     "  --trace FILE    missratio: requests from a file\n"
 	     "  --rounds N      so many rounds (1 to 31)\n"
 	     "  --pages WHICH   page size of the arena: huge, small or auto, as larderd's option\n"
 	     "  --reserve-huge  have the kernel set aside huge pages, and give them back at the end (root)\n"
 	     "  --keys N        quick: so many entries instead of a million\n"
-	     "  --count N       instructions: operations (default 10000)\n"
+	     "  --count N       instructions: operations (default 10000); missratio: requests of the trace (10000000)\n"
 	     "  --help          this text, or that of the subcommand\n"
 	     "  --version\n"
 	     "\n"
@@ -100,10 +113,11 @@ int main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },         { "quick", no_argument, NULL, 'q' },
 		{ "rounds", required_argument, NULL, 'r' }, { "pages", required_argument, NULL, 'p' },
 		{ "reserve-huge", no_argument, NULL, 'R' }, { "count", required_argument, NULL, 'c' },
+		{ "full", no_argument, NULL, 'f' },         { "trace", required_argument, NULL, 't' },
 		{ "keys", required_argument, NULL, 'k' },   { "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },      { NULL, 0, NULL, 0 },
 	};
-	struct bench_options options = { .count = 10000 };
+	struct bench_options options = { 0 };
 	const struct subcommand *subcommand = NULL;
 	unsigned long number;
 	bool help = false;
@@ -116,6 +130,12 @@ int main(int argc, char **argv)
 			break;
 		case 'q':
 			options.quick = true;
+			break;
+		case 'f':
+			options.full = true;
+			break;
+		case 't':
+			options.trace = optarg;
 			break;
 		case 'r':
 			if (!parse_number(optarg, HARNESS_ROUNDS_MAX, &number))

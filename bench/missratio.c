@@ -8,6 +8,8 @@
  * simulations get as many bytes as the whole arena has, and are charged for each object what larder needs besides key and value; they need
  * neither an index nor free segments nor whole segments of one kind, so they are a little better off.
  */
+#include "bench/missratio.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -18,9 +20,7 @@
 
 #include "bench/bench.h"
 #include "bench/harness.h"
-#include "bench/reference.h"
-#include "bench/report.h"
-#include "bench/requests.h"
+#include "bench/trace.h"
 #include "cache/cache.h"
 #include "daemon/reclaim.h"
 
@@ -28,9 +28,12 @@
 #define REQUESTS 6000000u
 #define REQUESTS_QUICK 2000000u
 #define ARENA_BYTES (UINT64_C(128) << 20)
+#define TRACE_REQUESTS 10000000u
+#define TRACE_SHARE 10 /* the arena has room for one part in so many of a trace's keys */
+#define TRACE_ARENA_MIN (UINT64_C(8) << 20)
 #define OVERHEAD_BYTES 36
-#define KEY_SIZE 16
-#define VALUE_MAX 4096
+#define KEY_SIZE REQUEST_BYTES_MIN
+#define VALUE_MAX TRACE_BYTES_MAX
 #define HOUSE_KEEPING_EVERY 256
 #define STALL_MS 1000
 
@@ -42,12 +45,12 @@ struct stage {
 	struct reference_result result;
 };
 
-static int stage_open(struct stage *stage, struct fault *fault)
+static int stage_open(struct stage *stage, uint64_t bytes, struct fault *fault)
 {
 	struct arena_plan plan = { .access = LARDER_SHARED_WRITE };
 	struct arena arena;
 	int control_fd = -1, result;
-	int arena_fd = arena_memory(ARENA_BYTES, PAGES_SMALL, &plan.page_bytes, fault);
+	int arena_fd = arena_memory(bytes, PAGES_SMALL, &plan.page_bytes, fault);
 
 	if (arena_fd < 0)
 		return arena_fd;
@@ -65,7 +68,7 @@ static int stage_open(struct stage *stage, struct fault *fault)
 		return result;
 	stage->reclaim = reclaim_create(&stage->thread, STALL_MS);
 	stage->epoch_ns = arena_now_ns(&stage->cache.arena);
-	return stage->reclaim ? 0 : -ENOMEM;
+	return stage->reclaim ? reclaim_add_client(stage->reclaim, &stage->cache.control) : -ENOMEM;
 }
 
 static void stage_close(struct stage *stage)
@@ -104,6 +107,15 @@ static int store(struct stage *stage, const struct request *request, const char 
 	return result;
 }
 
+static int erase(struct stage *stage, const char key[KEY_SIZE + 1])
+{
+	const struct write_request write = { .operation = WRITE_DELETE, .key = key, .key_size = KEY_SIZE };
+	struct write_result written;
+	int result = cache_write(&stage->thread, &write, &written);
+
+	return result == LARDER_MISS ? 0 : result;
+}
+
 static int handle(struct stage *stage, const struct request *request)
 {
 	char key[KEY_SIZE + 1];
@@ -114,22 +126,17 @@ static int handle(struct stage *stage, const struct request *request)
 		result = cache_get(&stage->thread, key, KEY_SIZE, NULL, 0, NULL);
 		stage->result.gets++;
 		stage->result.misses += result == LARDER_MISS;
+	} else if (request->operation == REQUEST_DELETE) {
+		return erase(stage, key);
 	}
 	return result == LARDER_MISS ? store(stage, request, key) : 0;
 }
 
-static int run_larder(const struct requests *requests, struct stage *stage, struct fault *fault)
+static double estimate_of(const struct stage *stage)
 {
-	int result = stage_open(stage, fault);
+	uint64_t misses = load_relaxed(&stage->cache.arena.header->estimate_misses[2]); /* for the memory there is */
 
-	for (size_t i = 0; result == 0 && i < requests->count; i++) {
-		if (i % HOUSE_KEEPING_EVERY == 0) {
-			set_clock(stage, requests->request[i].time_s);
-			reclaim_run(stage->reclaim);
-		}
-		result = handle(stage, &requests->request[i]);
-	}
-	return result;
+	return misses == ESTIMATE_UNKNOWN ? NAN : (double)misses / 1e6;
 }
 
 static double ratio_of(struct reference_result result)
@@ -137,62 +144,138 @@ static double ratio_of(struct reference_result result)
 	return result.gets ? (double)result.misses / (double)result.gets : NAN;
 }
 
-/* The sequences, and what came of each. */
-struct row {
-	double larder, reference[REFERENCE_POLICIES];
-};
-
-static int measure(enum request_kind kind, size_t count, struct row *row)
+static int run_larder(const struct requests *requests, uint64_t bytes, struct missratio_row *row, struct fault *fault)
 {
 	struct stage stage = { 0 };
-	struct fault fault = { "" };
-	struct requests requests;
-	int result = requests_make(kind, KEYS, count, &requests);
+	int result = stage_open(&stage, bytes, fault);
 
-	if (result)
-		return complain(result, "out of memory");
-	result = run_larder(&requests, &stage, &fault);
-	if (result)
-		complain(result, "%s: %s", requests_name(kind), fault.text[0] ? fault.text : strerror(-result));
-	row->larder = ratio_of(stage.result);
+	for (size_t i = 0; result == 0 && i < requests->count; i++) {
+		if (i == 0 || requests->request[i].time_s != requests->request[i - 1].time_s)
+			set_clock(&stage, requests->request[i].time_s);
+		if (i % HOUSE_KEEPING_EVERY == 0)
+			reclaim_run(stage.reclaim);
+		result = handle(&stage, &requests->request[i]);
+	}
+	if (result == 0) {
+		row->larder = ratio_of(stage.result);
+		row->estimate = estimate_of(&stage);
+	}
 	stage_close(&stage);
+	return result;
+}
+
+static int measure(const char *name, const struct requests *requests, uint64_t bytes, struct missratio_row *row)
+{
+	struct fault fault = { "" };
+	int result = run_larder(requests, bytes, row, &fault);
+
+	snprintf(row->name, sizeof row->name, "%s", name);
+	if (result)
+		return complain(result, "%s: %s", name, fault.text[0] ? fault.text : strerror(-result));
 	for (int policy = 0; result == 0 && policy < REFERENCE_POLICIES; policy++) {
 		struct reference_result reference;
 
-		result = reference_run(policy, &requests, ARENA_BYTES, OVERHEAD_BYTES, &reference);
+		result = reference_run(policy, requests, bytes, OVERHEAD_BYTES, &reference);
 		row->reference[policy] = ratio_of(reference);
 	}
-	requests_destroy(&requests);
+	return result ? complain(result, "out of memory") : harness_interrupted();
+}
+
+static void compare(struct missratio *missratio)
+{
+	missratio->worst_vs_s3fifo = missratio->worst_vs_lru = 0;
+	for (uint32_t i = 0; i < missratio->count; i++) {
+		const struct missratio_row *row = &missratio->rows[i];
+
+		missratio->worst_vs_s3fifo = fmax(missratio->worst_vs_s3fifo,
+		                                  row->larder / row->reference[REFERENCE_S3FIFO]);
+		missratio->worst_vs_lru = fmax(missratio->worst_vs_lru, row->larder / row->reference[REFERENCE_LRU]);
+	}
+}
+
+int missratio_measure(size_t count, struct missratio *ret_missratio)
+{
+	int result = 0;
+
+	ret_missratio->count = REQUEST_KINDS;
+	for (int kind = 0; result == 0 && kind < REQUEST_KINDS; kind++) {
+		struct requests requests;
+
+		result = requests_make(kind, KEYS, count, &requests);
+		if (result)
+			return complain(result, "out of memory");
+		result = measure(requests_name(kind), &requests, ARENA_BYTES, &ret_missratio->rows[kind]);
+		requests_destroy(&requests);
+	}
+	compare(ret_missratio);
 	return result;
+}
+
+static int measure_trace(const char *path, size_t max, struct missratio *ret_missratio, uint64_t *ret_bytes)
+{
+	struct requests requests;
+	struct trace_facts facts;
+	char error[256];
+	const char *name = strrchr(path, '/');
+	int result = trace_read(path, max, &requests, &facts, error);
+
+	if (result)
+		return complain(result, "%s", error);
+	if (facts.cut)
+		complain(0, "%s: %" PRIu64 " of %zu requests are of objects of more than %u bytes, and cut to that",
+		         path, facts.cut, requests.count, TRACE_BYTES_MAX);
+	*ret_bytes = facts.distinct_bytes / TRACE_SHARE >> 20 << 20;
+	if (*ret_bytes < TRACE_ARENA_MIN)
+		*ret_bytes = TRACE_ARENA_MIN;
+	ret_missratio->count = 1;
+	result = measure(name ? name + 1 : path, &requests, *ret_bytes, &ret_missratio->rows[0]);
+	requests_destroy(&requests);
+	compare(ret_missratio);
+	return result;
+}
+
+void missratio_report_worst(const struct missratio *missratio, struct report *report)
+{
+	report_ratio(report, "worst_vs_s3fifo_ref", missratio->worst_vs_s3fifo,
+	             "larder's misses for one of simulated S3-FIFO");
+	report_ratio(report, "worst_vs_lru", missratio->worst_vs_lru,
+	             "and of simulated LRU; the sequence where it is highest");
+}
+
+void missratio_report_rows(struct missratio *missratio, struct report *report)
+{
+	for (uint32_t i = 0; i < missratio->count; i++) {
+		struct missratio_row *row = &missratio->rows[i];
+
+		for (int column = 0; column <= REFERENCE_POLICIES; column++) {
+			snprintf(row->labels[column], sizeof row->labels[column], "%s %s", row->name,
+			         column ? reference_name(column - 1) : "larder");
+			report_ratio(report, row->labels[column], column ? row->reference[column - 1] : row->larder,
+			             column ? "miss ratio, simulated" : "miss ratio");
+		}
+		snprintf(row->labels[REFERENCE_POLICIES + 1], sizeof row->labels[0], "%s estimate", row->name);
+		report_ratio(report, row->labels[REFERENCE_POLICIES + 1], row->estimate,
+		             "what larder stat estimates for it");
+	}
 }
 
 int bench_missratio(const struct bench_options *options)
 {
-	static char names[REQUEST_KINDS][REFERENCE_POLICIES + 1][48];
+	static struct missratio missratio;
 	struct report report = { 0 };
-	double worst_s3fifo = 0, worst_lru = 0;
-	struct row rows[REQUEST_KINDS];
+	uint64_t bytes = ARENA_BYTES;
+	int result;
 
-	for (int kind = 0; kind < REQUEST_KINDS; kind++) {
-		int result = measure(kind, options->quick ? REQUESTS_QUICK : REQUESTS, &rows[kind]);
-
-		if (result)
-			return result;
-		worst_s3fifo = fmax(worst_s3fifo, rows[kind].larder / rows[kind].reference[REFERENCE_S3FIFO]);
-		worst_lru = fmax(worst_lru, rows[kind].larder / rows[kind].reference[REFERENCE_LRU]);
-	}
-	report_ratio(&report, "worst_vs_s3fifo_ref", worst_s3fifo, "larder's misses for one of simulated S3-FIFO");
-	report_ratio(&report, "worst_vs_lru", worst_lru, "and of simulated LRU; the sequence where it is highest");
-	for (int kind = 0; kind < REQUEST_KINDS; kind++) {
-		for (int policy = 0; policy <= REFERENCE_POLICIES; policy++) {
-			char *name = names[kind][policy];
-
-			snprintf(name, sizeof names[kind][policy], "%s %s", requests_name(kind),
-			         policy ? reference_name(policy - 1) : "larder");
-			report_ratio(&report, name, policy ? rows[kind].reference[policy - 1] : rows[kind].larder,
-			             policy ? "miss ratio, simulated" : "miss ratio");
-		}
-	}
+	if (options->trace)
+		result = measure_trace(options->trace, options->count ? options->count : TRACE_REQUESTS, &missratio,
+		                       &bytes);
+	else
+		result = missratio_measure(options->quick ? REQUESTS_QUICK : REQUESTS, &missratio);
+	if (result)
+		return result;
+	missratio_report_worst(&missratio, &report);
+	report_count(&report, "arena_bytes", bytes, "memory for larder, and for each policy");
+	missratio_report_rows(&missratio, &report);
 	report_print(&report, options->json);
 	return 0;
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define REQUEST_BYTES_MIN 16 /* of key and value */
+
 enum request_operation { REQUEST_GET, REQUEST_SET, REQUEST_DELETE };
 
 /* A get that misses is followed by a set of the same object, as by an application that fetches what it lacks. */
@@ -29,7 +31,14 @@ struct requests {
  * is read one after the other. ttl: as zipf-1.0, sizes and lives spread as in the caches of Twitter (Yang, Yue, Rashmi, OSDI 2020):
  * median 230 bytes, lives from a minute to a day. overwrite: three writes for each read.
  */
-enum request_kind { REQUESTS_ZIPF_07, REQUESTS_ZIPF_10, REQUESTS_SCAN, REQUESTS_TTL, REQUESTS_OVERWRITE, REQUEST_KINDS };
+enum request_kind {
+	REQUESTS_ZIPF_07,
+	REQUESTS_ZIPF_10,
+	REQUESTS_SCAN,
+	REQUESTS_TTL,
+	REQUESTS_OVERWRITE,
+	REQUEST_KINDS
+};
 
 const char *requests_name(enum request_kind kind);
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/histogram.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/suite.h"
+#include "tests/support/expect.h"
+#include "tests/unit/support/random.h"
 
 static struct histogram histogram;
 
@@ -68,6 +71,52 @@ START_TEST(test_two_added_together)
 }
 END_TEST
 
+/* Exponential, and a share of a million takes so much longer. */
+static struct histogram *draw(uint64_t seed, uint32_t slow_per_million, uint64_t slow_ns)
+{
+	struct histogram *drawn = calloc(1, sizeof *drawn);
+	struct random random = { seed };
+
+	expect(drawn != NULL);
+	for (uint32_t i = 0; i < 1000000; i++) {
+		uint64_t ns = 200 + (uint64_t)__builtin_clzll(random_next(&random) | 1) * 50;
+
+		histogram_record(drawn, random_below(&random, 1000000) < slow_per_million ? slow_ns : ns);
+	}
+	return drawn;
+}
+
+START_TEST(test_above)
+{
+	struct histogram *drawn = draw(1, 500, 100000);
+
+	ck_assert_uint_ge(histogram_above(drawn, 50000), 400);
+	ck_assert_uint_le(histogram_above(drawn, 50000), 600);
+	ck_assert_uint_eq(histogram_above(drawn, 110000), 0);
+	ck_assert_uint_eq(histogram_above(drawn, -1), 1000000);
+	free(drawn);
+}
+END_TEST
+
+/* What both have in common is no excess, however slow; what only one has is, when it has it often enough. */
+START_TEST(test_excess)
+{
+	struct histogram *quiet = draw(2, 300, 50000), *same = draw(3, 300, 50000), *slow = draw(4, 300, 50000);
+
+	ck_assert_uint_eq(histogram_excess(same, quiet), 0);
+	for (int i = 0; i < 10; i++)
+		histogram_record(slow, 90000);
+	ck_assert_uint_eq(histogram_excess(slow, quiet), 0);
+	for (int i = 0; i < 50; i++)
+		histogram_record(slow, 90000);
+	ck_assert_uint_ge(histogram_excess(slow, quiet), 87000);
+	ck_assert_uint_le(histogram_excess(slow, quiet), 90000);
+	free(quiet);
+	free(same);
+	free(slow);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("histogram");
@@ -78,5 +127,7 @@ int main(void)
 	tcase_add_test(tests, test_nothing_recorded);
 	tcase_add_test(tests, test_what_is_too_long_counts_as_the_longest);
 	tcase_add_test(tests, test_two_added_together);
+	tcase_add_test(tests, test_above);
+	tcase_add_test(tests, test_excess);
 	return suite_run("histogram", tests);
 }

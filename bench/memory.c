@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* larder-bench memory: how well memory is used, and how soon it comes back. */
+#include "bench/memory.h"
+
+#include <errno.h>
+
+#include "bench/bench.h"
+#include "bench/missratio.h"
+#include "bench/report.h"
+
+/* Each part with what fits a minute in all, or with more. */
+static const struct effort {
+	size_t requests;
+	unsigned expiry_rounds;
+	uint32_t growth_keys;
+	const char *growth_arena;
+	uint32_t overload_keys;
+} quick = { 2000000, 6, 4000000, "640M", 1000000 }, usual = { 6000000, 12, 8000000, "1280M", 2000000 },
+  full = { 6000000, 40, 40000000, "8G", 4000000 };
+
+static void report_reads(const struct growth_reads *reads, const char *const names[4], struct report *report)
+{
+	report_count(report, names[0], reads->reads, "reads");
+	report_count(report, names[1], reads->interrupted, "reads that were interrupted, in no other number");
+	report_count(report, names[2], reads->slow, "reads of more than 10 times the median");
+	report_ratio(report, names[3], reads->worst_ns, "the slowest of all, ns");
+}
+
+static void report_growth(const struct growth_result *growth, struct report *report)
+{
+	static const char *const growing[] = { "growth_reads", "growth_interrupted", "growth_slow",
+		                               "growth_slowest_ns" };
+	static const char *const still[] = { "still_reads", "still_interrupted", "still_slow", "still_slowest_ns" };
+
+	report_count(report, "growth_keys", growth->keys, "keys inserted while another process reads");
+	report_count(report, "growth_splits", growth->splits, "segments of the index that became two");
+	report_count(report, "growth_missed", growth->growing.missed + growth->still.missed,
+	             "keys that were there, but not found");
+	report_ratio(report, "growth_median_ns", growth->median_ns, "a read");
+	report_ratio(report, "growth_worst_ns", growth->worst_ns,
+	             "the longest time reads take more often than while nothing grows");
+	report_ratio(report, "growth_longest_write_ms", growth->longest_write_ms,
+	             "the longest insert, waits for the processor included");
+	report_reads(&growth->growing, growing, report);
+	report_reads(&growth->still, still, report);
+}
+
+static void report_overload(const struct overload *overload, struct report *report)
+{
+	report_ratio(report, "overload_rate_ratio", overload->roomy_ns / overload->evicting_ns,
+	             "writes where as much is evicted, for one where nothing is");
+	report_ratio(report, "overload_set_ns", overload->evicting_ns, "a write there");
+	report_ratio(report, "overload_set_p999_ns", overload->evicting_p999_ns, "99.9 % of the writes take at most");
+	report_ratio(report, "roomy_set_ns", overload->roomy_ns, "a write where nothing is evicted");
+	report_ratio(report, "roomy_set_p999_ns", overload->roomy_p999_ns, "99.9 % of them take at most");
+	report_count(report, "overload_refused", overload->refused, "writes for which there was no memory in time");
+}
+
+int bench_memory(const struct bench_options *options)
+{
+	const struct effort *effort = options->full ? &full : options->quick ? &quick : &usual;
+	static struct missratio missratio;
+	struct report report = { 0 };
+	struct growth_result growth;
+	struct overload overload;
+	struct expiry expiry;
+	double utilisation;
+	int result = missratio_measure(effort->requests, &missratio);
+
+	if (result == 0)
+		result = utilisation_measure(&utilisation);
+	if (result == 0)
+		result = expiry_measure(effort->expiry_rounds, &expiry);
+	if (result == 0)
+		result = growth_measure(effort->growth_keys, effort->growth_arena, &growth);
+	if (result == 0)
+		result = overload_measure(effort->overload_keys, &overload);
+	if (result)
+		return result;
+	missratio_report_worst(&missratio, &report);
+	report_ratio(&report, "utilisation", utilisation,
+	             "keys and values in a full arena, of its bytes; the worst mixture");
+	report_ratio(&report, "expiry_lag_ms", expiry.worst_ms,
+	             "from the last end of a life in a segment until it is free");
+	report_ratio(&report, "growth_worst_over_median", growth.worst_ns / growth.median_ns,
+	             "of reads while the index grows");
+	report_overload(&overload, &report);
+	report_ratio(&report, "expiry_lag_median_ms", expiry.median_ms, "the same, in the middle");
+	report_count(&report, "expiry_segments", expiry.segments, "segments that it was measured on");
+	report_growth(&growth, &report);
+	missratio_report_rows(&missratio, &report);
+	report_print(&report, options->json);
+	return growth.growing.missed + growth.still.missed ? complain(-EIO, "growth: keys were missed") : 0;
+}

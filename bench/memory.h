@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of larder-bench memory: what each measures, by itself. bench/README.md explains the numbers. */
+#ifndef LARDER_BENCH_MEMORY_H
+#define LARDER_BENCH_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- expiry.c: from the end of the last life in a segment until it is free ------------------------------------------ */
+
+struct expiry {
+	uint64_t segments; /* observed */
+	double worst_ms, median_ms;
+};
+
+/* So many rounds, each with lives of its own. Return: 0 or a negative value; it has complained by then, as all of these. */
+int expiry_measure(unsigned rounds, struct expiry *ret_expiry);
+
+/* ---- growth.c: reads by one process while another makes the index grow ---------------------------------------------- */
+
+/* Reads of present keys during one part of it. Those during which the processor did something else are in interrupted only. */
+struct growth_reads {
+	uint64_t reads, interrupted, missed;
+	uint64_t slow; /* of more than GROWTH_SLOW times the median of all */
+	double worst_ns;
+};
+#define GROWTH_SLOW 10
+
+struct growth_result {
+	uint64_t keys, splits;
+	double median_ns;
+	double longest_write_ms; /* of a new key, waits for the processor included */
+	struct growth_reads growing, still; /* still: as many writes, of keys that are there */
+	double worst_ns;                    /* see growth.c */
+};
+
+int growth_measure(uint32_t keys, const char *size, struct growth_result *ret_result);
+
+/* ---- overload.c: writes into an arena that has room for a tenth of what is written ---------------------------------- */
+
+struct overload {
+	uint64_t writes, refused;
+	double evicting_ns, roomy_ns; /* for one write, where everything is evicted and where nothing is */
+	double evicting_p999_ns, roomy_p999_ns;
+};
+
+int overload_measure(uint32_t keys, struct overload *ret_overload);
+
+/* ---- utilisation.c: keys and values in an arena under pressure ------------------------------------------------------ */
+
+/* ret_share: bytes of keys and values that can be read, of those of the arena: the least of several mixtures of sizes. */
+int utilisation_measure(double *ret_share);
+
+#endif
