@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/layout.h"
 #include "daemon/quantity.h"
 #include "larder.h"
 
-enum config_kind { BYTES, MILLISECONDS, COUNT, MODE, CHOICE, PATH, USERS, GROUPS };
+enum config_kind { BYTES, MILLISECONDS, COUNT, MODE, CHOICE, PATH, USERS, GROUPS, QUOTAS };
 enum config_when { START, RUNNING };
 
 struct row {
@@ -179,6 +180,94 @@ static int set_ids(const struct row *row, const char *value, struct config_ids *
 	return result;
 }
 
+/* One of the parts of a quota that are separated by commas. The first one says whose it is. */
+static int read_quota_part(char *part, struct config_quota *quota, struct fault *fault)
+{
+	static const struct row users = { .key = "quota", .kind = USERS }, groups = { .key = "quota", .kind = GROUPS };
+	char *rest = NULL, *word = strtok_r(part, " \t", &rest), *value = strtok_r(NULL, " \t", &rest);
+	uint64_t *bytes = word && strcmp(word, "guarantee") == 0 ? &quota->guarantee
+	                  : word && strcmp(word, "limit") == 0   ? &quota->limit
+	                                                         : NULL;
+	bool user = word && strcmp(word, "user") == 0;
+
+	if (!value || strtok_r(NULL, " \t", &rest) || (!bytes && !user && strcmp(word, "group") != 0) ||
+	    (bytes == NULL) != (quota->kind == TENANT_NOBODY))
+		return fault_set(fault, -EINVAL,
+		                 "quota: write user NAME or group NAME, then guarantee BYTES, limit BYTES, or both, "
+		                 "with commas between");
+	if (!bytes) {
+		quota->kind = user ? TENANT_USER : TENANT_GROUP;
+		return find_id(user ? &users : &groups, value, &quota->id, fault);
+	}
+	if (quantity_parse_bytes(value, bytes) || *bytes == 0 || *bytes > ARENA_BYTES_MAX)
+		return fault_set(fault, -EINVAL, "quota: \"%.64s\" is not a number of bytes such as 512M, up to 512G",
+		                 value);
+	return 0;
+}
+
+/* Adds one to those that there are; an empty text takes all away. */
+static int set_quota(const char *value, struct config_quotas *ret_quotas, struct fault *fault)
+{
+	struct config_quota quota = { 0 };
+	char *copy = strdup(value), *rest = NULL;
+	int result = copy ? 0 : -ENOMEM;
+
+	if (value[strspn(value, " \t")] == '\0') {
+		memset(ret_quotas, 0, sizeof *ret_quotas);
+		free(copy);
+		return 0;
+	}
+	for (char *part = copy ? strtok_r(copy, ",", &rest) : NULL; part && result == 0;
+	     part = strtok_r(NULL, ",", &rest))
+		result = read_quota_part(part, &quota, fault);
+	free(copy);
+	if (result)
+		return result;
+	if (!quota.guarantee && !quota.limit)
+		return fault_set(fault, -EINVAL, "quota: give a guarantee, a limit, or both");
+	if (quota.limit && quota.guarantee > quota.limit)
+		return fault_set(fault, -EINVAL, "quota: the guarantee is larger than the limit");
+	for (uint64_t i = 0; i < ret_quotas->count; i++)
+		if (ret_quotas->quota[i].kind == quota.kind && ret_quotas->quota[i].id == quota.id)
+			return fault_set(fault, -EINVAL, "quota: there is one of this %s already",
+			                 quota.kind == TENANT_USER ? "user" : "group");
+	if (ret_quotas->count == CONFIG_QUOTAS_MAX)
+		return fault_set(fault, -EINVAL, "quota: more than %d of them", CONFIG_QUOTAS_MAX);
+	ret_quotas->quota[ret_quotas->count++] = quota;
+	return 0;
+}
+
+static void print_quota(const struct config_quota *quota, FILE *stream)
+{
+	char bytes[QUANTITY_TEXT_MAX];
+
+	fprintf(stream, "%s %" PRIu32, quota->kind == TENANT_USER ? "user" : "group", quota->id);
+	if (quota->guarantee) {
+		quantity_format_bytes(quota->guarantee, bytes);
+		fprintf(stream, ", guarantee %s", bytes);
+	}
+	if (quota->limit) {
+		quantity_format_bytes(quota->limit, bytes);
+		fprintf(stream, ", limit %s", bytes);
+	}
+}
+
+/* Guarantees of which not all can be kept are none. The tables and the index need room as well. */
+static int check_quotas(const struct config *config, struct fault *fault)
+{
+	char sum[QUANTITY_TEXT_MAX], size[QUANTITY_TEXT_MAX];
+	uint64_t bytes = 0;
+
+	for (uint64_t i = 0; i < config->quota.count; i++)
+		bytes += config->quota.quota[i].guarantee;
+	if (bytes < config->size)
+		return 0;
+	quantity_format_bytes(bytes, sum);
+	quantity_format_bytes(config->size, size);
+	return fault_set(fault, -EINVAL, "quota: the guarantees come to %s together; that must be less than size, %s",
+	                 sum, size);
+}
+
 static int set_row(struct config *config, const struct row *row, const char *value, struct fault *fault)
 {
 	switch (row->kind) {
@@ -189,6 +278,8 @@ static int set_row(struct config *config, const struct row *row, const char *val
 	case USERS:
 	case GROUPS:
 		return set_ids(row, value, field(row, config), fault);
+	case QUOTAS:
+		return set_quota(value, field(row, config), fault);
 	default:
 		return set_number(row, value, field(row, config), fault);
 	}
@@ -212,6 +303,12 @@ static void print_row(const struct config *config, const struct row *row, FILE *
 	case GROUPS:
 		for (uint32_t i = 0; i < ((const struct config_ids *)value)->count; i++)
 			fprintf(stream, "%s%" PRIu32, i ? " " : "", ((const struct config_ids *)value)->id[i]);
+		break;
+	case QUOTAS: /* each further one in a line of its own */
+		for (uint64_t i = 0; i < config->quota.count; i++) {
+			fprintf(stream, "%s", i ? "\nquota = " : "");
+			print_quota(&config->quota.quota[i], stream);
+		}
 		break;
 	default:
 		format_number(row, *(const config_number *)value, text);
@@ -267,6 +364,9 @@ static void print_allowed(const struct row *row, FILE *stream)
 	case GROUPS:
 		fprintf(stream, "at most %d, separated by spaces", CONFIG_IDS_MAX);
 		break;
+	case QUOTAS:
+		fprintf(stream, "may be given up to %d times", CONFIG_QUOTAS_MAX);
+		break;
 	default:
 		format_number(row, row->least, least);
 		format_number(row, row->most, most);
@@ -298,7 +398,7 @@ int config_check(const struct config *config, struct fault *fault)
 			fault, -EINVAL,
 			"size_max is smaller than size: it is the size up to which the arena can grow; make it "
 			"larger, or leave it out");
-	return 0;
+	return check_quotas(config, fault);
 }
 
 const char *config_update(struct config *config, const struct config *next)
@@ -390,7 +490,7 @@ static int take_value(void *context, const char *section, const char *name, cons
 	int result;
 
 	(void)section;
-	if (row && reading->set_at[row - table]) {
+	if (row && row->kind != QUOTAS && reading->set_at[row - table]) {
 		fault_set(&fault, -EINVAL, "%s was set in line %u already", name, reading->set_at[row - table]);
 		refuse(reading, -EINVAL, fault.text);
 		return 0;
@@ -407,6 +507,7 @@ int config_read(struct config *config, FILE *stream, const char *name, struct fa
 {
 	static char inline_comments[] = "#;";
 	struct reading reading = { .config = *config, .stream = stream, .name = name, .fault = fault };
+	struct fault refused;
 	int result;
 
 	ini_use_stack = false; /* its line on the stack has 200 bytes */
@@ -425,6 +526,12 @@ int config_read(struct config *config, FILE *stream, const char *name, struct fa
 	}
 	if (result < 0)
 		return fault_set(fault, -ENOMEM, "out of memory while reading %s", name);
+	/* Where the file has both; a size may come from the command line, too. */
+	reading.line = reading.set_at[find("quota") - table];
+	if (reading.line && reading.set_at[find("size") - table] && check_quotas(&reading.config, &refused)) {
+		refuse(&reading, -EINVAL, refused.text);
+		return reading.result;
+	}
 	*config = reading.config;
 	return 0;
 }

@@ -24,6 +24,19 @@ struct config_ids {
 	uint32_t id[CONFIG_IDS_MAX];
 };
 
+#define CONFIG_QUOTAS_MAX 15 /* lines: TENANTS of base/layout.h, without the one that all others are */
+
+/* What some users, or a group of them, may have of the memory (daemon/tenant.h). */
+struct config_quota {
+	uint32_t kind, id;         /* enum tenant_kind */
+	uint64_t guarantee, limit; /* bytes; 0: none */
+};
+
+struct config_quotas {
+	uint64_t count;
+	struct config_quota quota[CONFIG_QUOTAS_MAX];
+};
+
 typedef uint64_t config_number;
 typedef char config_path[CONFIG_PATH_MAX];
 
@@ -56,6 +69,8 @@ typedef char config_path[CONFIG_PATH_MAX];
 	  "how long a stopped thread may hold memory back") \
 	X(eviction, config_number, CHOICE, "s3-fifo", 0, 1, "s3-fifo fifo", RUNNING, \
 	  "what goes when memory is full; s3-fifo: what is used least; fifo: what is oldest") \
+	X(quota, struct config_quotas, QUOTAS, "", 0, CONFIG_QUOTAS_MAX, "", RUNNING, \
+	  "\"user NAME, guarantee BYTES, limit BYTES\" (or group): what of its data nobody else can evict, and all it may have") \
 	X(max_clients, config_number, COUNT, "1024", 1, 16384, "", RUNNING, \
 	  "processes that may be attached at a time") \
 	X(log_level, config_number, CHOICE, "info", 0, 4, "error warning notice info debug", RUNNING, \

@@ -35,7 +35,6 @@
 #include "daemon/hello.h"
 #include "daemon/log.h"
 #include "daemon/message.h"
-#include "daemon/peer.h"
 #include "daemon/request.h"
 
 #define GREETING_MS 5000 /* for the HELLO of a client that connected */
@@ -53,13 +52,13 @@ struct connection {
 	TAILQ_ENTRY(connection) waiting; /* in keeper->undeposited or keeper->deferred */
 	struct keeper *keeper;
 	enum state state;
-	bool stranger;
-	bool undeposited; /* the supervisor has not been asked yet */
-	uint64_t id;      /* 0: none yet */
+	bool stranger, undeposited; /* it is to be refused; the supervisor has not been asked yet */
+	uint64_t id;                /* 0: none yet */
 	struct peer peer;
 	int socket, control_fd, pidfd, lease_fd; /* -1: none */
 	uint32_t ask_ms;                         /* LEAVING: when to ask for the lease after this time */
 	struct control control;                  /* in use from KEEPING on */
+	uint32_t tenant;                         /* whose what it writes is */
 	struct event readable, writable, death, timer;
 	struct wire_reply reply; /* the one that did not go out, while writable is pending */
 	struct debt *debt;       /* note of the request in hand; NULL: none */
@@ -239,12 +238,10 @@ static void on_writable(evutil_socket_t fd, short events, void *context)
 /* False as send_reply. */
 static bool answer(struct connection *connection, uint64_t request_id, int result, const struct write_result *done)
 {
-	connection->reply = (struct wire_reply){ .type = WIRE_REPLY, .result = result, .id = request_id };
+	const struct write_result none = { 0 }, *told = done ? done : &none;
+
+	connection->reply = (struct wire_reply){ WIRE_REPLY, result, request_id, told->version, told->value };
 	failpoint("request.done");
-	if (done) {
-		connection->reply.version = done->version;
-		connection->reply.value = done->value;
-	}
 	return send_reply(connection);
 }
 
@@ -273,7 +270,7 @@ void connection_retry_deferred(struct keeper *keeper)
 		struct deferred *deferred = connection->deferred;
 		uint64_t request_id = deferred->request_id;
 		struct write_result done = { 0 };
-		int result = cache_write(&keeper->thread, &deferred->request, &done);
+		int result = keeper_write(keeper, connection->tenant, &deferred->request, &done);
 
 		next = TAILQ_NEXT(connection, waiting);
 		if (result == -EAGAIN && now_ms < deferred->until_ms)
@@ -330,11 +327,7 @@ static bool serve(struct connection *connection, size_t size, int fd)
 	}
 	failpoint("request.taken");
 	if (result == 0)
-		result = cache_write(&keeper->thread, &request, &done);
-	if (result == -EAGAIN) {
-		keeper_make_room(keeper);
-		result = cache_write(&keeper->thread, &request, &done);
-	}
+		result = keeper_write_now(keeper, connection->tenant, &request, &done);
 	if (result == -EAGAIN && defer(connection, wire.id, &request))
 		return false;
 	return answer(connection, wire.id, result, &done);
@@ -374,6 +367,21 @@ static void send_welcome(struct connection *connection, int result, const char *
 		event_add(&connection->readable, NULL);
 }
 
+static void assign(struct connection *connection)
+{
+	connection->tenant = keeper_tenant_of(connection->keeper, connection->socket, &connection->peer);
+	store_relaxed(&connection->control.page->tenant, connection->tenant);
+}
+
+void connection_assign_all(struct keeper *keeper)
+{
+	struct connection *connection;
+
+	LIST_FOREACH(connection, &keeper->connections, all)
+	if (connection->control.page && connection->socket >= 0)
+		assign(connection);
+}
+
 /* Gives a client its number, control page and watch. */
 static int prepare(struct connection *connection, int offered_pidfd, struct fault *fault)
 {
@@ -399,6 +407,7 @@ static int prepare(struct connection *connection, int offered_pidfd, struct faul
 		control_unmap(&connection->control);
 		return fault_set(fault, result, "larderd cannot add a client: %s", strerror(-result));
 	}
+	assign(connection);
 	connection->id = keeper->next_id++;
 	keeper->attached_count++;
 	connection->state = KEEPING;
@@ -441,13 +450,9 @@ static void greet(struct connection *connection, size_t size, int offered_pidfd)
 
 	/* Nothing that a stranger says is looked at. */
 	if (connection->stranger)
-		result = fault_set(&fault, -EACCES,
-		                   "user %u is not admitted; add it to allow_users, or a group of its to "
-		                   "allow_groups, in larderd's configuration",
-		                   (unsigned int)connection->peer.uid);
+		result = hello_refuse_stranger(connection->peer.uid, &fault);
 	else if (keeper->attached_count >= keeper->config.max_clients)
-		result = fault_set(&fault, -EBUSY, "%" PRIu64 " clients are attached and max_clients allows no more",
-		                   keeper->config.max_clients);
+		result = hello_refuse_one_more(keeper->config.max_clients, &fault);
 	else
 		result = hello_check(keeper->message, size, &fault);
 	if (result == 0)
@@ -583,6 +588,7 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 	event_assign(&connection->death, keeper->loop, connection->pidfd, EV_READ | EV_PERSIST, on_death, connection);
 	event_add(&connection->death, NULL);
 	peer_of(connection->socket, &connection->peer);
+	assign(connection);
 	if (gone(connection)) {
 		hang_up(connection);
 		return 0;

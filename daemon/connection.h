@@ -27,6 +27,9 @@ bool connection_none_waits(const struct keeper *keeper);
 /* Memory is wanted: asks who could hold it back whether it is still there. */
 void connection_ask_all(struct keeper *keeper);
 
+/* The quotas have changed: says to each client whose what it writes is. */
+void connection_assign_all(struct keeper *keeper);
+
 /* Tries the writes again that wait for memory. */
 void connection_retry_deferred(struct keeper *keeper);
 

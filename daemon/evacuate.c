@@ -76,7 +76,7 @@ static struct arena *arena_of(const struct evacuator *evacuator)
 static bool open_reserve(const struct evacuation *evacuation, enum pool pool, uint64_t ttl_ms)
 {
 	struct evacuator *evacuator = evacuation->evacuator;
-	uint32_t slab = segment_slab_for(evacuation->arena, pool, ttl_ms);
+	uint32_t slab = segment_slab_for(evacuation->arena, evacuation->word.tenant, pool, ttl_ms);
 
 	if (evacuator->reserve_count == 0)
 		return false;
@@ -98,6 +98,7 @@ static enum moved move(struct evacuation *evacuation, const struct index_chain *
 	uint64_t ttl_ms = object->expires_ms ? object->expires_ms - evacuation->now_ms : 0;
 	struct allocation room;
 
+	keeper->allocator->tenant = evacuation->word.tenant;
 	while (allocate_begin(keeper->allocator, &keeper->reader, arena, pool, object->size, object->expires_ms,
 	                      evacuation->now_ms, &room))
 		if (!open_reserve(evacuation, pool, ttl_ms))

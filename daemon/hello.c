@@ -31,3 +31,16 @@ int hello_check(const void *message, size_t size, struct fault *fault)
 		                 hello.layout_stamp, layout_stamp());
 	return 0;
 }
+
+int hello_refuse_stranger(uid_t user, struct fault *fault)
+{
+	return fault_set(fault, -EACCES,
+	                 "user %u is not admitted; add it to allow_users, or a group of its to "
+	                 "allow_groups, in larderd's configuration",
+	                 (unsigned int)user);
+}
+
+int hello_refuse_one_more(uint64_t clients_max, struct fault *fault)
+{
+	return fault_set(fault, -EBUSY, "%" PRIu64 " clients are attached and max_clients allows no more", clients_max);
+}

@@ -91,6 +91,30 @@ int keeper_resize(struct keeper *keeper, const struct peer *peer, uint64_t bytes
 	return result;
 }
 
+uint32_t keeper_tenant_of(const struct keeper *keeper, int socket, const struct peer *peer)
+{
+	return tenants_number_of(reclaim_tenants(keeper->reclaim), peer_quota(socket, peer, &keeper->config.quota));
+}
+
+int keeper_write(struct keeper *keeper, uint32_t tenant, const struct write_request *request,
+                 struct write_result *ret_result)
+{
+	/* By the keeper's own control page: what the client's says is the client's word. */
+	store_relaxed(&keeper->cache.control.page->tenant, tenant);
+	return cache_write(&keeper->thread, request, ret_result);
+}
+
+int keeper_write_now(struct keeper *keeper, uint32_t tenant, const struct write_request *request,
+                     struct write_result *ret_result)
+{
+	int result = keeper_write(keeper, tenant, request, ret_result);
+
+	if (result != -EAGAIN)
+		return result;
+	keeper_make_room(keeper);
+	return keeper_write(keeper, tenant, request, ret_result);
+}
+
 static uint32_t run_reclaim(struct keeper *keeper)
 {
 	uint32_t next_ms = still_crowded(keeper) ? CROWDED_MS : reclaim_run(keeper->reclaim);
@@ -220,6 +244,8 @@ static void on_supervisor(evutil_socket_t fd, short events, void *context)
 		reclaim_set_stall(keeper->reclaim, (uint32_t)keeper->config.stall_ms);
 		reclaim_set_policy(keeper->reclaim, policy_of(keeper->config.eviction));
 		resize_configure(reclaim_resize(keeper->reclaim), keeper->config.size);
+		tenants_configure(reclaim_tenants(keeper->reclaim), &keeper->config.quota);
+		connection_assign_all(keeper);
 		keeper_return_soon(keeper);
 		break;
 	case VAULT_PING:
@@ -296,6 +322,7 @@ static int open_cache(struct keeper *keeper, const struct arena *arena, struct f
 	reclaim_set_policy(keeper->reclaim, policy_of(keeper->config.eviction));
 	resize_set_memory(reclaim_resize(keeper->reclaim), keeper->arena_fd);
 	resize_configure(reclaim_resize(keeper->reclaim), keeper->config.size);
+	tenants_configure(reclaim_tenants(keeper->reclaim), &keeper->config.quota);
 	return waker_start(&arena->header->wake_sequence, keeper->wake_fd, WAKE_MS);
 }
 

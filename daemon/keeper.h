@@ -79,6 +79,15 @@ void keeper_make_room(struct keeper *keeper);
  */
 int keeper_resize(struct keeper *keeper, const struct peer *peer, uint64_t bytes, int64_t *ret_bytes);
 
+/* The tenant to which a client belongs. */
+uint32_t keeper_tenant_of(const struct keeper *keeper, int socket, const struct peer *peer);
+
+/* A write for a client of a tenant, as cache_write; _now: which makes room once if there is none. */
+int keeper_write_now(struct keeper *keeper, uint32_t tenant, const struct write_request *request,
+                     struct write_result *ret_result);
+int keeper_write(struct keeper *keeper, uint32_t tenant, const struct write_request *request,
+                 struct write_result *ret_result);
+
 /* Comes back soon to what waits in deferred and undeposited. */
 void keeper_return_soon(struct keeper *keeper);
 

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/layout.h"
+
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
 #endif
@@ -46,6 +48,19 @@ static bool in_listed_group(int socket, const struct config_ids *groups)
 		found = config_ids_contain(groups, members[i]);
 	free(members);
 	return found;
+}
+
+const struct config_quota *peer_quota(int socket, const struct peer *peer, const struct config_quotas *quotas)
+{
+	for (uint64_t i = 0; i < quotas->count; i++) {
+		const struct config_quota *quota = &quotas->quota[i];
+		const struct config_ids groups = { .count = 1, .id = { quota->id } };
+
+		if (quota->kind == TENANT_USER ? peer->uid == quota->id
+		                               : peer->gid == quota->id || in_listed_group(socket, &groups))
+			return quota;
+	}
+	return NULL;
 }
 
 bool peer_owns(const struct peer *peer)

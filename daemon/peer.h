@@ -25,6 +25,9 @@ int peer_of(int socket, struct peer *ret_peer);
  */
 bool peer_admitted(int socket, const struct peer *peer, const struct config *config);
 
+/* The first quota that is about the peer or a group of its, supplementary ones included; NULL: there is none. */
+const struct config_quota *peer_quota(int socket, const struct peer *peer, const struct config_quotas *quotas);
+
 /* Whether it is root or the daemon's own user, who may change more than what is in the cache. */
 bool peer_owns(const struct peer *peer);
 

@@ -4,13 +4,13 @@
 #define PROBATION_SHARE 10 /* one part in so many of the data is probation */
 #define USES_TO_STAY 2
 
-static enum pool s3fifo_choose(const struct survey *survey)
+static enum pool s3fifo_choose(const struct survey_share *share)
 {
-	uint32_t data = survey->data[POOL_PROBATION] + survey->data[POOL_MAIN];
+	uint32_t data = share->data[POOL_PROBATION] + share->data[POOL_MAIN];
 
-	if (survey->data[POOL_MAIN] == 0)
+	if (share->data[POOL_MAIN] == 0)
 		return POOL_PROBATION;
-	return survey->data[POOL_PROBATION] * PROBATION_SHARE > data ? POOL_PROBATION : POOL_MAIN;
+	return share->data[POOL_PROBATION] * PROBATION_SHARE > data ? POOL_PROBATION : POOL_MAIN;
 }
 
 static bool s3fifo_keep(enum pool pool, uint32_t *heat)
@@ -23,9 +23,9 @@ static bool s3fifo_keep(enum pool pool, uint32_t *heat)
 
 const struct policy policy_s3fifo = { "s3-fifo", s3fifo_choose, s3fifo_keep, true };
 
-static enum pool fifo_choose(const struct survey *survey)
+static enum pool fifo_choose(const struct survey_share *share)
 {
-	const struct survey_queue *probation = &survey->oldest[POOL_PROBATION], *main = &survey->oldest[POOL_MAIN];
+	const struct survey_queue *probation = &share->oldest[POOL_PROBATION], *main = &share->oldest[POOL_MAIN];
 
 	if (main->count == 0)
 		return POOL_PROBATION;
@@ -42,7 +42,8 @@ const struct policy policy_fifo = { "fifo", fifo_choose, fifo_keep, false };
 
 const struct policy *policy_of(uint64_t number)
 {
-	static const struct policy *const all[] = { &policy_s3fifo, &policy_fifo }; /* in the order of daemon/config.h */
+	static const struct policy *const all[] = { &policy_s3fifo,
+		                                    &policy_fifo }; /* in the order of daemon/config.h */
 
 	return all[number < sizeof all / sizeof all[0] ? number : 0];
 }

@@ -11,8 +11,8 @@
 struct policy {
 	const char *name;
 
-	/* The pool whose oldest segment goes next. At least one has any. */
-	enum pool (*choose)(const struct survey *survey);
+	/* The pool of a tenant whose oldest segment goes next. At least one has any. */
+	enum pool (*choose)(const struct survey_share *share);
 
 	/* Whether a living object of a pool is kept; then heat is what it goes on with, in the main pool. */
 	bool (*keep)(enum pool pool, uint32_t *heat);

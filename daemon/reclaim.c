@@ -41,7 +41,7 @@
 #define EMPTY_LIFE_MS 1000u /* how long a segment in which nothing was stored yet stays */
 
 enum stage { STAGE_NONE, STAGE_DRAINING, STAGE_GRACE, STAGE_PINNED };
-enum reason { REASON_EXPIRED, REASON_EVICTED, REASON_COMPACTED, REASON_SPLIT };
+enum reason { REASON_EXPIRED, REASON_EVICTED, REASON_QUOTA, REASON_COMPACTED, REASON_SPLIT };
 
 struct work {
 	enum stage stage;
@@ -57,6 +57,7 @@ struct reclaim {
 	struct evacuator evacuator;
 	struct growth growth;
 	struct resize resize;
+	struct tenants tenants;
 	struct estimate estimate;
 	struct clients clients;
 	uint32_t in_work;   /* segments in a stage */
@@ -151,8 +152,14 @@ static uint32_t condemn_first(struct reclaim *reclaim, struct survey *survey, co
 
 	while (place < queue->count && !condemn(reclaim, queue->segments[place], reason))
 		place++;
-	if (place < queue->count && queue != &survey->filling)
-		survey->data[segment_load(reclaim->arena, queue->segments[place]).pool]--;
+	if (place < queue->count) {
+		struct segment_word word = segment_load(reclaim->arena, queue->segments[place]);
+		struct survey_share *share = &survey->shares[word.tenant];
+
+		share->open--;
+		share->condemned++;
+		share->data[word.pool] -= queue != &share->filling;
+	}
 	return place;
 }
 
@@ -171,14 +178,31 @@ static uint64_t condemn_wasted(struct reclaim *reclaim, struct survey *survey, u
 	return place < worth.count ? bytes - worth.keys[place] : 0;
 }
 
-/* Evicts the next segment of the pool that the policy names; only if none is full, one that is still being filled. */
+/* Evicts a tenant's next segment of the pool that the policy names; only if none is full, one that is still being filled. */
+static bool condemn_of(struct reclaim *reclaim, struct survey *survey, uint32_t tenant, enum reason reason)
+{
+	struct survey_share *share = &survey->shares[tenant];
+	const struct survey_queue *queue = &share->filling;
+
+	if (share->data[POOL_PROBATION] + share->data[POOL_MAIN] != 0)
+		queue = &share->oldest[reclaim->policy->choose(share)];
+	return condemn_first(reclaim, survey, queue, reason) < queue->count;
+}
+
 static bool condemn_next(struct reclaim *reclaim, struct survey *survey)
 {
-	const struct survey_queue *queue = &survey->filling;
+	uint32_t victim = tenants_victim(&reclaim->tenants, survey);
 
-	if (survey->data[POOL_PROBATION] + survey->data[POOL_MAIN] != 0)
-		queue = &survey->oldest[reclaim->policy->choose(survey)];
-	return condemn_first(reclaim, survey, queue, REASON_EVICTED) < queue->count;
+	return victim != TENANT_NONE && condemn_of(reclaim, survey, victim, REASON_EVICTED);
+}
+
+/* Who is about to come to its limit makes its own room. */
+static void keep_limits(struct reclaim *reclaim, struct survey *survey)
+{
+	for (uint32_t tenant = 0; tenant < TENANTS; tenant++)
+		for (uint32_t i = 0; i < CONDEMN_BATCH && tenants_overdrawn(&reclaim->tenants, survey, tenant); i++)
+			if (!condemn_of(reclaim, survey, tenant, REASON_QUOTA))
+				break;
 }
 
 /* When memory runs low, something must go: first what is dead, then what is worth the least. */
@@ -290,6 +314,7 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 {
 	struct arena_header *header = reclaim->arena->header;
 	struct work *work = &reclaim->work[segment];
+	uint32_t tenant = segment_load(reclaim->arena, segment).tenant;
 
 	if (work->reason == REASON_EXPIRED)
 		fetch_add_relaxed(&header->expired_segments, 1);
@@ -297,6 +322,8 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 		fetch_add_relaxed(&header->evicted_segments, 1);
 	if (work->reason == REASON_COMPACTED)
 		fetch_add_relaxed(&header->compacted_segments, 1);
+	if (work->reason == REASON_QUOTA)
+		fetch_add_relaxed(&header->quota_segments, 1);
 	failpoint("reclaim.retiring");
 	segment_change(reclaim->arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);
 	failpoint("reclaim.retired");
@@ -310,6 +337,8 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 	} else {
 		segment_recycle(reclaim->arena, segment);
 	}
+	if (work->reason != REASON_SPLIT)
+		segment_add_room(reclaim->arena, tenant);
 	enter_stage(reclaim, segment, STAGE_NONE);
 }
 
@@ -374,8 +403,10 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		retire_index(reclaim, retired);
 		tell_writers(arena);
 	}
+	tenants_tell(&reclaim->tenants, &survey);
+	keep_limits(reclaim, &survey);
 	make_room(reclaim, &survey);
-	ghost_set_window(arena, evacuator_ghost_window(&reclaim->evacuator, survey.data[POOL_MAIN]));
+	ghost_set_window(arena, evacuator_ghost_window(&reclaim->evacuator, survey.main_data));
 	clients_read(&reclaim->clients, reclaim->evacuator.keeper);
 	estimate_tell(&reclaim->estimate, &survey);
 	if (reclaim->in_work) {
@@ -460,6 +491,7 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 	estimate_init(&reclaim->estimate, arena);
 	clients_init(&reclaim->clients, arena, &reclaim->estimate);
 	reclaim->policy = &policy_s3fifo;
+	tenants_init(&reclaim->tenants, arena);
 	evacuator_init(&reclaim->evacuator, keeper);
 	growth_init(&reclaim->growth);
 	failpoint("adopt.beginning");
@@ -475,6 +507,11 @@ void reclaim_destroy(struct reclaim *reclaim)
 	estimate_destroy(&reclaim->estimate);
 	resize_free(&reclaim->resize);
 	free(reclaim);
+}
+
+struct tenants *reclaim_tenants(struct reclaim *reclaim)
+{
+	return &reclaim->tenants;
 }
 
 struct resize *reclaim_resize(struct reclaim *reclaim)

@@ -10,6 +10,7 @@
 #include "cache/cache.h"
 #include "daemon/policy.h"
 #include "daemon/resize.h"
+#include "daemon/tenant.h"
 
 struct reclaim; /* opaque */
 
@@ -21,6 +22,9 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms);
 void reclaim_destroy(struct reclaim *reclaim);
 void reclaim_set_stall(struct reclaim *reclaim, uint32_t stall_ms);
 void reclaim_set_policy(struct reclaim *reclaim, const struct policy *policy); /* at first: policy_s3fifo */
+
+/* Who may have how much of it. */
+struct tenants *reclaim_tenants(struct reclaim *reclaim);
 
 /* The size of the arena: what is wanted is worked on by reclaim_run. */
 struct resize *reclaim_resize(struct reclaim *reclaim);

@@ -27,11 +27,13 @@ static bool is_filling(const struct arena *arena, uint32_t segment, struct segme
 
 static void look_at_full(const struct arena *arena, uint32_t segment, struct segment_word word, struct survey *survey)
 {
+	struct survey_share *share = &survey->shares[word.tenant];
 	uint64_t dead_bytes = load_relaxed(&arena->table[segment].dead_units) * (uint64_t)OBJECT_UNIT;
 
-	survey->data[word.pool]++;
+	survey->main_data += word.pool == POOL_MAIN;
+	share->data[word.pool]++;
 	survey->dead_bytes += dead_bytes < arena->segment_bytes ? dead_bytes : arena->segment_bytes;
-	enqueue(&survey->oldest[word.pool], segment, load_relaxed(&arena->table[segment].opened_ms));
+	enqueue(&share->oldest[word.pool], segment, load_relaxed(&arena->table[segment].opened_ms));
 	if (dead_bytes != 0)
 		enqueue(&survey->wasted, segment,
 		        dead_bytes < arena->segment_bytes ? arena->segment_bytes - dead_bytes : 0);
@@ -46,12 +48,15 @@ void survey_take(const struct arena *arena, struct survey *ret_survey)
 		ret_survey->free += word.state == SEGMENT_FREE;
 		ret_survey->index += word.state == SEGMENT_INDEX || word.state == SEGMENT_RETIRED;
 		ret_survey->absent += word.state == SEGMENT_ABSENT;
+		ret_survey->shares[word.tenant].condemned += word.state == SEGMENT_CONDEMNED;
 		if (word.state != SEGMENT_OPEN)
 			continue;
+		ret_survey->shares[word.tenant].open++;
 		if (word.next_chunk < arena->chunks)
 			ret_survey->empty_bytes += (arena->chunks - word.next_chunk) * CHUNK_BYTES;
 		if (is_filling(arena, segment, word))
-			enqueue(&ret_survey->filling, segment, load_relaxed(&arena->table[segment].opened_ms));
+			enqueue(&ret_survey->shares[word.tenant].filling, segment,
+			        load_relaxed(&arena->table[segment].opened_ms));
 		else
 			look_at_full(arena, segment, word, ret_survey);
 	}

@@ -14,15 +14,22 @@ struct survey_queue {
 	uint64_t keys[SURVEY_QUEUE];
 };
 
+/* What a tenant has. */
+struct survey_share {
+	uint32_t open, condemned;          /* data segments */
+	uint32_t data[POOLS];              /* full open ones of each pool */
+	struct survey_queue oldest[POOLS]; /* full ones, by when they were opened */
+	struct survey_queue filling;       /* those in which somebody allocates, by when they were opened */
+};
+
 struct survey {
 	uint32_t free;
 	uint32_t absent;
-	uint32_t index;                    /* index segments, and those that will be or were */
-	uint64_t dead_bytes, empty_bytes;  /* in all data segments; empty: not taken by writers yet */
-	uint32_t data[POOLS];              /* full segments of each pool */
-	struct survey_queue oldest[POOLS]; /* full ones, by when they were opened */
-	struct survey_queue filling;       /* those in which somebody allocates, by when they were opened */
-	struct survey_queue wasted;        /* full ones, by how many bytes of them are not dead */
+	uint32_t index;                   /* index segments, and those that will be or were */
+	uint64_t dead_bytes, empty_bytes; /* in all data segments; empty: not taken by writers yet */
+	uint32_t main_data;               /* full segments of the main pool */
+	struct survey_share shares[TENANTS];
+	struct survey_queue wasted; /* full ones, by how many bytes of them are not dead */
 };
 
 void survey_take(const struct arena *arena, struct survey *ret_survey);

@@ -291,6 +291,17 @@ struct larder_stat_class {
 	uint64_t dead_bytes;    /* objects that were replaced or deleted; they go with their segment, or when it is compacted */
 };
 
+#define LARDER_STAT_TENANTS 16
+
+/* A tenant: whom a quota in larderd's configuration is about, or (the first one) all others. */
+struct larder_stat_tenant {
+	uint64_t kind; /* 0: all others, or not in use; 1: a user; 2: a group */
+	uint64_t id;   /* its number */
+	uint64_t used_bytes;
+	uint64_t guarantee_bytes; /* 0: none */
+	uint64_t limit_bytes;     /* 0: none */
+};
+
 struct larder_stat {
 	size_t size;                   /* in: sizeof(struct larder_stat) */
 	uint64_t arena_bytes;          /* size of the arena at the moment */
@@ -329,12 +340,14 @@ struct larder_stat {
 	uint64_t estimate_samples;     /* and lookups of them that were counted */
 	uint64_t arena_bytes_wanted;   /* size that it shall have: another one while it grows or shrinks */
 	uint64_t arena_bytes_max;      /* size up to which it can grow */
+	uint64_t quota_segments;       /* segments given back because their tenant came to its limit */
 	/* Of a million lookups, how many would miss with a quarter, half, all, twice, four times the memory; LARDER_STAT_UNKNOWN. */
 	uint64_t estimated_misses[LARDER_STAT_ESTIMATES];
 	/* evicted_objects by age: [0]: less than 1 ms; [i]: from 2^(i-1) ms to less than 2^i; the last: all that were older. */
 	uint64_t evicted_ages[LARDER_STAT_AGES];
 	/* The data segments by eviction pool (0: probation, 1: main) and TTL class. */
 	struct larder_stat_class classes[LARDER_STAT_POOLS][LARDER_STAT_CLASSES];
+	struct larder_stat_tenant tenants[LARDER_STAT_TENANTS];
 };
 
 /*

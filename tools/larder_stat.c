@@ -46,7 +46,8 @@ enum stat_kind { STAT_COUNT, STAT_BYTES, STAT_MILLISECONDS, STAT_ACCESS };
 	X(estimate_keys, STAT_COUNT) \
 	X(estimate_samples, STAT_COUNT) \
 	X(arena_bytes_wanted, STAT_BYTES) \
-	X(arena_bytes_max, STAT_BYTES)
+	X(arena_bytes_max, STAT_BYTES) \
+	X(quota_segments, STAT_COUNT)
 
 static const struct stat_field {
 	const char *name;
@@ -63,7 +64,7 @@ static const struct stat_field {
 #define SIZE_OF_FIELD(field) sizeof(((struct larder_stat *)0)->field)
 
 _Static_assert(sizeof(struct larder_stat) - SIZE_OF_FIELD(estimated_misses) - SIZE_OF_FIELD(evicted_ages) -
-                               SIZE_OF_FIELD(classes) ==
+                               SIZE_OF_FIELD(classes) - SIZE_OF_FIELD(tenants) ==
                        sizeof(size_t) + STAT_FIELDS * sizeof(uint64_t),
                "STAT_TABLE names every number of struct larder_stat");
 
@@ -222,6 +223,56 @@ static void estimates_text(const struct larder_stat *stat)
 	putchar('\n');
 }
 
+/* ---- the tenants --------------------------------------------------------------------------------------------------- */
+
+static bool tenant_shown(const struct larder_stat *stat, int number)
+{
+	return number == 0 || stat->tenants[number].kind || stat->tenants[number].used_bytes;
+}
+
+static const char *tenant_kind(const struct larder_stat_tenant *tenant)
+{
+	return tenant->kind == 1 ? "user" : tenant->kind == 2 ? "group" : "others";
+}
+
+static void tenants_json(const struct larder_stat *stat)
+{
+	fputs(",\"tenants\":[", stdout);
+	for (int i = 0; i < LARDER_STAT_TENANTS; i++) {
+		const struct larder_stat_tenant *tenant = &stat->tenants[i];
+
+		if (tenant_shown(stat, i))
+			printf("%s{\"kind\":\"%s\",\"id\":%" PRIu64 ",\"used_bytes\":%" PRIu64
+			       ",\"guarantee_bytes\":%" PRIu64 ",\"limit_bytes\":%" PRIu64 "}",
+			       i ? "," : "", tenant_kind(tenant), tenant->id, tenant->used_bytes,
+			       tenant->guarantee_bytes, tenant->limit_bytes);
+	}
+	fputs("]", stdout);
+}
+
+/* Only where there are quotas. */
+static void tenants_text(const struct larder_stat *stat)
+{
+	char used[TEXT_HUMAN_BYTES], guarantee[TEXT_HUMAN_BYTES], limit[TEXT_HUMAN_BYTES], name[64];
+	bool any = false;
+
+	for (int i = 1; i < LARDER_STAT_TENANTS; i++)
+		any |= tenant_shown(stat, i);
+	if (!any)
+		return;
+	printf("\n%-20s %12s %12s %12s\n", "tenant", "used", "guarantee", "limit");
+	for (int i = 0; i < LARDER_STAT_TENANTS; i++) {
+		const struct larder_stat_tenant *tenant = &stat->tenants[i];
+
+		if (!tenant_shown(stat, i))
+			continue;
+		snprintf(name, sizeof name, tenant->kind ? "%s %" PRIu64 : "%s", tenant_kind(tenant), tenant->id);
+		printf("%-20s %12s %12s %12s\n", name, text_human_bytes(tenant->used_bytes, used),
+		       tenant->guarantee_bytes ? text_human_bytes(tenant->guarantee_bytes, guarantee) : "-",
+		       tenant->limit_bytes ? text_human_bytes(tenant->limit_bytes, limit) : "-");
+	}
+}
+
 /* ---- the classes --------------------------------------------------------------------------------------------------- */
 
 static const char *pool_name(uint32_t pool)
@@ -301,11 +352,13 @@ enum outcome command_stat(struct invocation *invocation)
 	if (!invocation->json) {
 		ages_text(&stat);
 		estimates_text(&stat);
+		tenants_text(&stat);
 		show_classes(&stat, false);
 		return OUTCOME_OK;
 	}
 	ages_json(&stat);
 	estimates_json(&stat);
+	tenants_json(&stat);
 	fputs(",\"classes\":[", stdout);
 	show_classes(&stat, true);
 	puts("]}");

@@ -70,7 +70,7 @@ static void plan_geometry(struct arena_header *header, uint64_t bytes, uint64_t 
 	header->segment_bytes = segment_bytes;
 	header->segment_count = bytes / header->segment_bytes;
 	header->directory_bits = directory_bits_for(header->segment_count);
-	header->table_offset = 4096;
+	header->table_offset = HEADER_BYTES;
 	header->directory_offset = header->table_offset + header->segment_count * sizeof(struct segment_entry);
 	header->ghost_offset = header->directory_offset + (sizeof(atomic_u32) << header->directory_bits);
 	header->ghost_offset = (header->ghost_offset + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;

@@ -37,6 +37,9 @@ void segment_format(struct arena *arena)
 		store_relaxed(&arena->directory[d], first_index);
 	store_relaxed(&arena->header->free_segments, end - first_index - 1);
 	store_relaxed(&arena->header->search_hint, first_index + 1);
+	store_relaxed(&arena->header->class_shift, segment_class_shift(target));
+	for (uint32_t tenant = 0; tenant < TENANTS; tenant++)
+		segment_set_room(arena, tenant, ROOM_UNLIMITED);
 }
 
 /*
@@ -59,7 +62,8 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 		if (word.state != SEGMENT_FREE)
 			continue;
 		word.state = state;
-		word.pool = slab / TTL_CLASSES;
+		word.tenant = slab / TENANT_SLABS;
+		word.pool = slab % TENANT_SLABS / TTL_CLASSES;
 		word.ttl_class = slab % TTL_CLASSES;
 		word.next_chunk = chunks;
 		if (!cas_relaxed(&entry->state, &packed, segment_pack(word)))
@@ -99,6 +103,34 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
 	}
 }
 
+/* What was taken of it in vain comes back when the keeper counts. */
+static bool take_room(const struct arena *arena, uint32_t tenant)
+{
+	atomic_u32 *room = &arena->header->tenants[tenant].room;
+	uint32_t now = load_relaxed(room);
+
+	while (now != ROOM_UNLIMITED && now > 0)
+		if (cas_relaxed(room, &now, now - 1)) {
+			failpoint("segment.room_taken");
+			return true;
+		}
+	return now == ROOM_UNLIMITED;
+}
+
+void segment_set_room(const struct arena *arena, uint32_t tenant, uint32_t room)
+{
+	store_relaxed(&arena->header->tenants[tenant].room, room);
+}
+
+void segment_add_room(const struct arena *arena, uint32_t tenant)
+{
+	atomic_u32 *room = &arena->header->tenants[tenant].room;
+	uint32_t now = load_relaxed(room);
+
+	while (now < ROOM_UNLIMITED - 1 && !cas_relaxed(room, &now, now + 1))
+		;
+}
+
 bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chunks, uint64_t now_ms,
                          uint32_t *ret_segment, uint32_t *ret_generation, uint32_t *ret_chunk)
 {
@@ -113,7 +145,8 @@ bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chun
 		}
 		kept = segment_load(arena, current - 1);
 	}
-	if (!take_free(arena, SEGMENT_OPEN, slab, chunks, now_ms, ret_segment, ret_generation))
+	if (!take_room(arena, slab / TENANT_SLABS) ||
+	    !take_free(arena, SEGMENT_OPEN, slab, chunks, now_ms, ret_segment, ret_generation))
 		return false;
 	*ret_chunk = 0;
 	failpoint("segment.unnamed");
@@ -208,7 +241,8 @@ void segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t 
 
 	store_relaxed(&entry->opened_ms, now_ms);
 	word.state = SEGMENT_OPEN;
-	word.pool = slab / TTL_CLASSES;
+	word.tenant = slab / TENANT_SLABS;
+	word.pool = slab % TENANT_SLABS / TTL_CLASSES;
 	word.ttl_class = slab % TTL_CLASSES;
 	/* R9 -> A9: as when it became free. */
 	store_release(&entry->state, segment_pack(word));

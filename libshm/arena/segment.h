@@ -22,6 +22,7 @@
 struct segment_word {
 	uint32_t generation;
 	enum segment_state state;
+	uint32_t tenant;
 	enum pool pool;
 	uint32_t ttl_class;
 	uint32_t next_chunk;
@@ -30,15 +31,16 @@ struct segment_word {
 static inline uint64_t segment_pack(struct segment_word word)
 {
 	return (uint64_t)word.generation | (uint64_t)word.state << SEGMENT_STATE_SHIFT |
-	       (uint64_t)word.ttl_class << SEGMENT_CLASS_SHIFT | (uint64_t)word.pool << SEGMENT_POOL_SHIFT |
-	       (uint64_t)word.next_chunk << SEGMENT_CHUNK_SHIFT;
+	       (uint64_t)word.tenant << SEGMENT_TENANT_SHIFT | (uint64_t)word.ttl_class << SEGMENT_CLASS_SHIFT |
+	       (uint64_t)word.pool << SEGMENT_POOL_SHIFT | (uint64_t)word.next_chunk << SEGMENT_CHUNK_SHIFT;
 }
 
 static inline struct segment_word segment_unpack(uint64_t packed)
 {
 	struct segment_word word = {
 		.generation = (uint32_t)packed,
-		.state = (enum segment_state)(packed >> SEGMENT_STATE_SHIFT & 0xff),
+		.state = (enum segment_state)(packed >> SEGMENT_STATE_SHIFT & 0xf),
+		.tenant = (uint32_t)(packed >> SEGMENT_TENANT_SHIFT) % TENANTS,
 		.pool = (enum pool)(packed >> SEGMENT_POOL_SHIFT & 1),
 		.ttl_class = (uint32_t)(packed >> SEGMENT_CLASS_SHIFT & 0x7f),
 		.next_chunk = (uint32_t)(packed >> SEGMENT_CHUNK_SHIFT & 0xffff),
@@ -71,20 +73,32 @@ static inline uint32_t segment_class(uint64_t ttl_ms)
 /* The slab to which a segment belongs. */
 static inline uint32_t segment_slab(struct segment_word word)
 {
-	return (uint32_t)word.pool * TTL_CLASSES + word.ttl_class;
+	return (word.tenant * POOLS + (uint32_t)word.pool) * TTL_CLASSES + word.ttl_class;
+}
+
+/* How many TTL classes in a row shall share a slab where a tenant has so many segments: this power of two. */
+static inline uint32_t segment_class_shift(uint32_t segments)
+{
+	return segments < 256 ? 2 : segments < 1024 ? 1 : 0;
 }
 
 /*
- * The slab for objects of a pool that live so long. Each slab in use takes a segment that is partly empty, so where there are
- * few segments several TTL classes share the slab of the longest-lived of them.
+ * The slab for objects of a tenant and pool that live so long. Each slab in use takes a segment that is partly empty, so where there
+ * are few segments several TTL classes share the slab of the longest-lived of them.
  */
-static inline uint32_t segment_slab_for(const struct arena *arena, enum pool pool, uint64_t ttl_ms)
+static inline uint32_t segment_slab_for(const struct arena *arena, uint32_t tenant, enum pool pool, uint64_t ttl_ms)
 {
-	uint32_t segments = arena_segment_target(arena);
-	uint32_t together = segments < 256 ? 4 : segments < 1024 ? 2 : 1;
-	uint32_t ttl_class = (segment_class(ttl_ms) + together - 1) / together * together;
+	uint32_t shift = load_relaxed(&arena->header->class_shift) % 4, others = (1u << shift) - 1;
+	uint32_t ttl_class = (segment_class(ttl_ms) + others) & ~others;
 
-	return (uint32_t)pool * TTL_CLASSES + (ttl_class < TTL_CLASSES ? ttl_class : TTL_CLASSES - 1);
+	return (tenant * POOLS + (uint32_t)pool) * TTL_CLASSES +
+	       (ttl_class < TTL_CLASSES ? ttl_class : TTL_CLASSES - 1);
+}
+
+/* Whether a tenant may take hardly any more segments: the keeper should look. */
+static inline bool segment_room_low(const struct arena *arena, uint32_t tenant)
+{
+	return load_relaxed(&arena->header->tenants[tenant % TENANTS].room) == 0;
 }
 
 /* The segment in which the byte at an offset lies. */
@@ -101,10 +115,14 @@ void segment_clear_index(const struct arena *arena, uint32_t segment);
 
 /*
  * Takes chunks in a row for a slab: from the segment where the slab allocates, or a free one. Returns false when no
- * segment is free. Lock-free; a writer killed in it loses at most the chunks until their segment is recycled.
+ * segment is free, or the tenant may have no more. Lock-free; a writer killed in it loses at most the chunks until their segment is recycled.
  */
 bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chunks, uint64_t now_ms,
                          uint32_t *ret_segment, uint32_t *ret_generation, uint32_t *ret_chunk);
+
+/* Keeper: sets how many segments a tenant may take, or gives it one back that it lost. */
+void segment_set_room(const struct arena *arena, uint32_t tenant, uint32_t room);
+void segment_add_room(const struct arena *arena, uint32_t tenant);
 
 /* Raises the time before which the keeper must not expire the segment. Comes before an object is published in it. */
 void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t expires_ms);

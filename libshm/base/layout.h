@@ -45,10 +45,29 @@
 
 /*
  * Eviction pools: new keys begin in probation; what is used there, or comes back soon after it was evicted, is in main.
- * A slab is the segments of one pool and TTL class: slab number = pool * TTL_CLASSES + TTL class.
  */
 enum pool { POOL_PROBATION = 0, POOL_MAIN = 1, POOLS };
-#define SLABS (POOLS * TTL_CLASSES)
+
+/*
+ * A segment's data belong to one tenant: those users for whom the configuration has a quota of their own, or tenant 0, all others.
+ * A slab is the segments of one tenant, pool and TTL class: slab number = (tenant * POOLS + pool) * TTL_CLASSES + TTL class.
+ */
+#define TENANTS 16
+#define TENANT_SLABS (POOLS * TTL_CLASSES)
+#define SLABS (TENANTS * TENANT_SLABS)
+
+enum tenant_kind { TENANT_NOBODY = 0, TENANT_USER = 1, TENANT_GROUP = 2 };
+#define ROOM_UNLIMITED UINT32_MAX
+
+/* What is known of a tenant; written by the keeper, but for room. In segments. */
+struct tenant {
+	atomic_u32 kind; /* enum tenant_kind; the first one is never a user or group */
+	atomic_u32 id;   /* its number */
+	atomic_u32 guarantee;
+	atomic_u32 limit; /* 0: none */
+	atomic_u32 used;
+	atomic_u32 room; /* how many more it may take now: a hint, counted down by who takes one; or ROOM_UNLIMITED */
+};
 
 /* The ghost table: a cache line for each so many bytes of arena, so one ghost for 256 bytes, in 0.8 % of the memory. */
 #define GHOST_GRAIN_SHIFT 13
@@ -60,6 +79,8 @@ enum pool { POOL_PROBATION = 0, POOL_MAIN = 1, POOLS };
 #define ESTIMATES 5 /* for a quarter, half, all, twice, four times the memory */
 #define ESTIMATE_UNKNOWN UINT64_MAX
 #define EVICTED_AGES 40 /* powers of two of a millisecond; the last one also counts what was older than 17 years */
+
+#define HEADER_BYTES 8192 /* the second half is for open_segment */
 
 struct arena_header {
 	uint64_t magic;
@@ -94,6 +115,7 @@ struct arena_header {
 	atomic_u64 expired_segments;
 	atomic_u64 evicted_segments;
 	atomic_u64 compacted_segments;
+	atomic_u64 quota_segments; /* evicted because their tenant came to its limit */
 	atomic_u64 expired_objects; /* unlinked by the keeper because their life was over */
 	atomic_u64 evicted_objects; /* alive when their segment was evicted, and not moved */
 	atomic_u64 moved_objects;   /* by eviction and compaction */
@@ -116,7 +138,9 @@ struct arena_header {
 	atomic_u32 search_hint;                          /* segment from which to look for a free one */
 	atomic_u32 wake_sequence; /* futex: a writer adds 1 when the keeper should look for memory */
 	atomic_u32 superseded; /* 1: a client found another arena served in the place of this one */
-	_Alignas(PRIVATE_LINE)
+	atomic_u32 class_shift; /* two to the power of it TTL classes in a row share a slab; the keeper's */
+	_Alignas(PRIVATE_LINE) struct tenant tenants[TENANTS];
+	_Alignas(4096)
 		atomic_u32 open_segment[SLABS]; /* segment + 1 in which a slab allocates; 0: none */
 };
 
@@ -138,12 +162,13 @@ enum segment_state {
 
 /*
  * The state word of a segment, changed by compare-and-swap only, so that taking a chunk, condemning and recycling exclude
- * each other:	{ next chunk:16 | pool:1 | TTL class:7 | state:8 | generation:32 }, generation lowest.
+ * each other:	{ next chunk:16 | pool:1 | TTL class:7 | tenant:4 | state:4 | generation:32 }, generation lowest.
  *
  * A thread that keeps a run for hours compares the whole generation; a slot word has room for its lowest bits only, which
  * serve the length of one operation.
  */
 #define SEGMENT_STATE_SHIFT 32
+#define SEGMENT_TENANT_SHIFT 36
 #define SEGMENT_CLASS_SHIFT 40
 #define SEGMENT_POOL_SHIFT 47
 #define SEGMENT_CHUNK_SHIFT 48
@@ -275,6 +300,7 @@ struct control_page {
 	uint64_t segment_count;
 	atomic_u64 fenced;      /* 1: its threads enter with a full barrier of their own */
 	atomic_u64 thread_high; /* lines ever used: the keeper looks at no others */
+	atomic_u64 tenant;      /* to which what the client writes belongs; the keeper's */
 	_Alignas(PRIVATE_LINE) atomic_u64 sample_count; /* samples ever written */
 	_Alignas(PRIVATE_LINE) atomic_u64 samples[SAMPLES];
 	_Alignas(PRIVATE_LINE) atomic_u64 usage_count; /* usages ever written */
@@ -290,7 +316,8 @@ _Static_assert(sizeof(struct object) == 16, "object header");
 _Static_assert(sizeof(struct chunk_header) == OBJECT_UNIT, "objects after it are aligned");
 _Static_assert(sizeof(struct counter) == 16, "counter");
 _Static_assert(sizeof(struct thread_line) == PRIVATE_LINE, "no two threads share a line");
-_Static_assert(sizeof(struct arena_header) <= 4096, "header page");
+_Static_assert(sizeof(struct arena_header) <= HEADER_BYTES, "header pages");
+_Static_assert(offsetof(struct arena_header, open_segment) == 4096, "the second page is for open_segment");
 _Static_assert(offsetof(struct arena_header, epoch) % PRIVATE_LINE == 0, "the epoch has a line of its own");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_SHORT_LOCK_FREE == 2, "atomics work across processes");
 
@@ -311,7 +338,12 @@ static inline uint64_t layout_stamp(void)
 		USAGE_SAMPLE_BITS,
 		PIN_SHARDS,
 		SEGMENT_STATE_SHIFT,
+		SEGMENT_TENANT_SHIFT,
 		SEGMENT_CLASS_SHIFT,
+		TENANTS,
+		offsetof(struct arena_header, tenants),
+		offsetof(struct arena_header, class_shift),
+		offsetof(struct control_page, tenant),
 		SEGMENT_CHUNK_SHIFT,
 		POOLS,
 		GHOST_GRAIN,

@@ -13,12 +13,13 @@
 struct totals {
 	uint64_t now_ms;
 	uint64_t entries, key_bytes, value_bytes;
-	struct larder_stat_class slabs[SLABS]; /* what objects make up of them */
+	struct larder_stat_class slabs[TENANT_SLABS]; /* what objects make up of them, whosever they are */
 };
 
 _Static_assert(LARDER_STAT_POOLS == POOLS && LARDER_STAT_CLASSES == TTL_CLASSES, "there is a place for each slab");
 _Static_assert(sizeof((struct larder_stat *)0)->classes == sizeof((struct totals *)0)->slabs, "and they are in order");
 _Static_assert(LARDER_STAT_ESTIMATES == ESTIMATES && LARDER_STAT_UNKNOWN == ESTIMATE_UNKNOWN, "they mean the same");
+_Static_assert(LARDER_STAT_TENANTS == TENANTS, "there is a place for each tenant");
 _Static_assert(LARDER_STAT_AGES == EVICTED_AGES, "there is a place for each age");
 
 static void fetch_objects(const struct arena *arena, const struct index_chain *chain)
@@ -37,6 +38,7 @@ static void add_object(const struct arena *arena, const struct object_view *obje
 	totals->value_bytes += object->counter ? sizeof(int64_t) : object->value_size;
 	if (slab >= SLABS)
 		return;
+	slab %= TENANT_SLABS;
 	if (object_expired(object, totals->now_ms)) {
 		totals->slabs[slab].expired_bytes += object->size;
 	} else {
@@ -156,6 +158,21 @@ static void count_segments(const struct arena *arena, struct larder_stat *stat)
 	}
 }
 
+static void count_tenants(const struct arena *arena, struct larder_stat *stat)
+{
+	for (uint32_t number = 0; number < TENANTS; number++) {
+		const struct tenant *tenant = &arena->header->tenants[number];
+
+		stat->tenants[number] = (struct larder_stat_tenant){
+			.kind = load_relaxed(&tenant->kind),
+			.id = load_relaxed(&tenant->id),
+			.used_bytes = load_relaxed(&tenant->used) * arena->segment_bytes,
+			.guarantee_bytes = load_relaxed(&tenant->guarantee) * arena->segment_bytes,
+			.limit_bytes = load_relaxed(&tenant->limit) * arena->segment_bytes,
+		};
+	}
+}
+
 void cache_size(const struct arena *arena, uint64_t *ret_now, uint64_t *ret_wanted)
 {
 	*ret_now = 0;
@@ -186,6 +203,7 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 		.deletes = load_relaxed(&header->deletes),
 		.expired_segments = load_relaxed(&header->expired_segments),
 		.evicted_segments = load_relaxed(&header->evicted_segments),
+		.quota_segments = load_relaxed(&header->quota_segments),
 		.compacted_segments = load_relaxed(&header->compacted_segments),
 		.expired_objects = load_relaxed(&header->expired_objects),
 		.evicted_objects = load_relaxed(&header->evicted_objects),
@@ -201,6 +219,7 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 		ret_stat->estimated_misses[i] = load_relaxed(&header->estimate_misses[i]);
 	for (uint32_t age = 0; age < EVICTED_AGES; age++)
 		ret_stat->evicted_ages[age] = load_relaxed(&header->evicted_ages[age]);
+	count_tenants(arena, ret_stat);
 	count_entries(thread, ret_stat);
 	count_segments(arena, ret_stat);
 	ret_stat->arena_bytes = ret_stat->segments * arena->segment_bytes;

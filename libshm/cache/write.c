@@ -123,6 +123,7 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	size = object_size(plan->flags, plan->key_size, plan->value_size);
 	if (size > arena->segment_bytes - sizeof(struct chunk_header))
 		return -E2BIG; /* a key that leaves no room even for an empty value, in a small arena */
+	thread->allocator->tenant = (uint32_t)load_relaxed(&thread->cache->control.page->tenant) % TENANTS;
 	if (allocate_begin(thread->allocator, &thread->reader, arena, standing.pool, size, plan->expires_ms,
 	                   writer->now_ms, &room))
 		return ATTEMPT_NO_MEMORY;
@@ -422,7 +423,8 @@ static void count_write(struct cache_thread *thread, const struct write_request 
 		return;
 	thread->allocator->took_segment = false;
 	if (load_relaxed(&thread->cache->arena.header->free_segments) <
-	    load_relaxed(&thread->cache->arena.header->free_low_mark))
+	            load_relaxed(&thread->cache->arena.header->free_low_mark) ||
+	    segment_room_low(&thread->cache->arena, thread->allocator->tenant))
 		cache_wake_keeper(thread->cache);
 }
 

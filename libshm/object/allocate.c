@@ -39,8 +39,8 @@ static void end_objects(const struct arena *arena, uint64_t offset)
 	store_relaxed(&object->head, 0);
 }
 
-static void begin_run(const struct arena *arena, uint32_t segment, uint32_t generation, uint32_t chunk,
-                      uint32_t chunks, struct allocator_run *ret_run)
+static void begin_run(const struct arena *arena, uint32_t segment, uint32_t generation, uint32_t chunk, uint32_t chunks,
+                      struct allocator_run *ret_run)
 {
 	uint64_t start = ((uint64_t)segment << arena->segment_shift) + chunk * CHUNK_BYTES;
 	struct chunk_header *header = (struct chunk_header *)(void *)(arena->base + start);
@@ -54,8 +54,8 @@ static void begin_run(const struct arena *arena, uint32_t segment, uint32_t gene
 }
 
 /* Takes a new run and pins its segment. */
-static int take_run(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
-                    uint32_t slab, uint64_t size, uint64_t now_ms, struct allocator_run *ret_run)
+static int take_run(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, uint32_t slab,
+                    uint64_t size, uint64_t now_ms, struct allocator_run *ret_run)
 {
 	uint32_t chunks = chunks_for(arena, size);
 	uint32_t segment, generation, chunk;
@@ -73,7 +73,8 @@ static int take_run(struct allocator *allocator, struct epoch_reader *reader, co
 int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, enum pool pool,
                    uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
 {
-	uint32_t slab = segment_slab_for(arena, pool, expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0);
+	uint64_t ttl_ms = expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0;
+	uint32_t slab = segment_slab_for(arena, allocator->tenant, pool, ttl_ms);
 	struct allocator_run *current = &allocator->runs[slab];
 	struct allocator_run run = *current;
 	bool fits = run.end - run.next >= size;

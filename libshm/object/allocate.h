@@ -18,6 +18,7 @@ struct allocator_run {
 /* One thread's. All zero is a valid empty one. */
 struct allocator {
 	struct allocator_run runs[SLABS];
+	uint32_t tenant;   /* to whom what it allocates belongs; the caller's to set */
 	bool took_segment; /* a free segment was begun; the caller may clear it */
 };
 
@@ -32,7 +33,7 @@ struct allocation {
 /*
  * Reserves room in a pool for an object of size bytes (object_size) that expires at expires_ms (0: never) and pins its
  * segment for writing. The caller writes the object, and either publishes it and calls allocate_commit, or allocate_cancel.
- * Return: 0; -EAGAIN: no segment is free. The size fits a segment (arena_value_max).
+ * Return: 0; -EAGAIN: no segment is free, or the tenant may have no more. The size fits a segment (arena_value_max).
  */
 int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, enum pool pool,
                    uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation);

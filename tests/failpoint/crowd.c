@@ -483,7 +483,8 @@ void crowd_configure(const struct server *server, const char *size)
 {
 	char text[256], path[128];
 
-	snprintf(text, sizeof text, "socket = %s\nsize = %s\nsize_max = 4M\n", server->socket, size);
+	snprintf(text, sizeof text, "socket = %s\nsize = %s\nsize_max = 4M\nquota = user %u, limit 3M\n",
+	         server->socket, size, (unsigned)getuid());
 	server_write_file(server, "larderd.conf", text, path);
 }
 

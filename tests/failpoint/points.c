@@ -38,6 +38,7 @@ const struct point points[] = {
 	{ "segment.taken", PASSES(WRITER, TIGHT, 1) },
 	{ "segment.taken", PASSES(KEEPER, ROOMY, 1) },
 	{ "segment.taken", PASSES(KEEPER, REMOTE, 2) },
+	{ "segment.room_taken", PASSES(WRITER, SIZED, 1) },
 	{ "segment.dated", PASSES(WRITER, ROOMY, 1) },
 	{ "segment.dated", PASSES(KEEPER, ROOMY, 1) },
 	{ "segment.unnamed", PASSES(WRITER, ROOMY, 1) },

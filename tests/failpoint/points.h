@@ -13,7 +13,7 @@ enum scene {
 	CHURN,  /* the same, but the index is built anew for keys that come and go */
 	TIGHT,  /* memory for a few seconds of writing: the oldest is evicted all the time */
 	REMOTE, /* as ROOMY, but the arena is read-only to clients: the keeper writes */
-	SIZED,  /* as TIGHT, but the arena gets another size all the time */
+	SIZED,  /* as TIGHT, but the arena gets another size all the time, and has a limit for all who write */
 	SCENES
 };
 

@@ -384,7 +384,7 @@ test_json() {
 	call get binary --json </dev/null
 	jq -r .value_base64 "$dir/out" | base64 -d >"$dir/decoded"
 	note "$(cmp -s "$dir/value" "$dir/decoded" && echo yes)" "a large binary value as JSON"
-	json 'keys | length' 41 stat
+	json 'keys | length' 43 stat
 	json '.entries > 0 and .arena_bytes == 67108864 and .access == "shared-write"' true stat
 	json '[.classes[] | select(.pool == "probation")] | length > 0' true stat
 	json '[.classes[].objects] | add == '"$(field entries)" true stat

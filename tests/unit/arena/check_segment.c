@@ -37,10 +37,11 @@ static void retire(const struct world *world, uint32_t segment)
 START_TEST(test_state_word_holds_every_field)
 {
 	const struct segment_word words[] = {
-		{ 0, SEGMENT_FREE, POOL_PROBATION, 0, 0 },
-		{ UINT32_MAX, SEGMENT_SYSTEM, POOL_MAIN, TTL_CLASSES - 1, SEGMENT_BYTES_MAX / CHUNK_BYTES },
-		{ 0, SEGMENT_RETIRED, POOL_PROBATION, 0, 0xffff },
-		{ 0x55555555, SEGMENT_OPEN, POOL_MAIN, 0x7f, 0 },
+		{ 0, SEGMENT_FREE, 0, POOL_PROBATION, 0, 0 },
+		{ UINT32_MAX, SEGMENT_SYSTEM, TENANTS - 1, POOL_MAIN, TTL_CLASSES - 1,
+		  SEGMENT_BYTES_MAX / CHUNK_BYTES },
+		{ 0, SEGMENT_RETIRED, 5, POOL_PROBATION, 0, 0xffff },
+		{ 0x55555555, SEGMENT_OPEN, 0, POOL_MAIN, 0x7f, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -48,6 +49,7 @@ START_TEST(test_state_word_holds_every_field)
 
 		ck_assert_uint_eq(word.generation, words[i].generation);
 		ck_assert_int_eq(word.state, words[i].state);
+		ck_assert_uint_eq(word.tenant, words[i].tenant);
 		ck_assert_int_eq(word.pool, words[i].pool);
 		ck_assert_uint_eq(word.ttl_class, words[i].ttl_class);
 		ck_assert_uint_eq(word.next_chunk, words[i].next_chunk);
@@ -488,6 +490,39 @@ START_TEST(test_no_chunk_is_given_twice_in_a_generation)
 }
 END_TEST
 
+/* A tenant takes no more than it has room for; others go on. */
+START_TEST(test_room_of_a_tenant)
+{
+	struct world world;
+	struct run run;
+	uint32_t free;
+
+	world_start(&world, 2 * MIB);
+	free = world_count(&world, SEGMENT_FREE);
+	segment_set_room(world.arena, 3, 2);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(take(&world, 3 * TENANT_SLABS, world.arena->chunks, &run));
+		ck_assert_uint_eq(segment_load(world.arena, run.segment).tenant, 3);
+	}
+	ck_assert(segment_room_low(world.arena, 3));
+	ck_assert(!take(&world, 3 * TENANT_SLABS, 1, &run));
+	ck_assert(!take(&world, 3 * TENANT_SLABS + TTL_CLASSES, 1, &run));
+	ck_assert(take(&world, 2 * TENANT_SLABS, 1, &run));
+	ck_assert_uint_eq(segment_load(world.arena, run.segment).tenant, 2);
+	segment_add_room(world.arena, 3);
+	segment_add_room(world.arena, 2); /* which has no limit */
+	ck_assert(take(&world, 3 * TENANT_SLABS + TTL_CLASSES + 1, 1, &run));
+	ck_assert_int_eq(segment_load(world.arena, run.segment).pool, POOL_MAIN);
+	ck_assert_uint_eq(segment_load(world.arena, run.segment).ttl_class, 1);
+	ck_assert(!take(&world, 3 * TENANT_SLABS, 1, &run));
+	ck_assert_uint_eq(world_count(&world, SEGMENT_FREE), free - 4);
+	ck_assert(!segment_room_low(world.arena, 2));
+	/* What it has room for in the open segment of a slab is not counted. */
+	ck_assert(take(&world, 3 * TENANT_SLABS + TTL_CLASSES + 1, 1, &run));
+	world_stop(&world);
+}
+END_TEST
+
 /* What is absent is taken by nobody; what joins is free, or the system's. */
 START_TEST(test_absent_segments)
 {
@@ -559,5 +594,6 @@ int main(void)
 	tcase_add_test(tests, test_no_chunk_is_given_twice);
 	tcase_add_test(tests, test_no_chunk_is_given_twice_in_a_generation);
 	tcase_add_test(tests, test_absent_segments);
+	tcase_add_test(tests, test_room_of_a_tenant);
 	return suite_run("segment", tests);
 }

@@ -52,7 +52,8 @@ START_TEST(test_fields_of_a_state_word_do_not_overlap)
 	uint64_t taken = 0;
 
 	take(&taken, UINT32_MAX); /* the generation */
-	take(&taken, BITS(SEGMENT_STATE_SHIFT, 8));
+	take(&taken, BITS(SEGMENT_STATE_SHIFT, 4));
+	take(&taken, BITS(SEGMENT_TENANT_SHIFT, 4));
 	take(&taken, BITS(SEGMENT_CLASS_SHIFT, 7));
 	take(&taken, BITS(SEGMENT_POOL_SHIFT, 1));
 	take(&taken, BITS(SEGMENT_CHUNK_SHIFT, 16));

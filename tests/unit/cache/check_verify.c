@@ -426,7 +426,7 @@ static const struct {
 	WOUND(wrong_secret, "secret"),
 	WOUND(epoch_zero, "0 is no epoch"),
 	WOUND(epoch_revoked, "is no epoch"),
-	WOUND(wrong_open_segment, "slab 47 allocates in segment 16"),
+	WOUND(wrong_open_segment, "slab 767 allocates in segment 16"),
 	WOUND(no_state, "8 is no state"),
 	WOUND(system_misplaced, "segment 15: in state 5"),
 	WOUND(system_missing, "segment 0: in state 0"),

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "daemon/config.h"
 #include "larder.h"
 #include "tests/support/suite.h"
@@ -264,6 +265,7 @@ START_TEST(test_dump_reads_back)
 		"size = 3145729\nsocket = /tmp/x\nsocket_mode = 0\naccess = read-only\nallow_users = 1 2 3\n"
 		"allow_groups = 4\n"
 		"pages = huge\narena_file = /dev/shm/larder\nstall_ms = 1501\nmax_clients = 1\nlog_level = error\n",
+		"size_max = 1G\nquota = user 7, limit 5M\nquota = group 8, guarantee 3M, limit 4M\nquota = user 9, guarantee 1M\n",
 	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -277,6 +279,42 @@ START_TEST(test_dump_reads_back)
 		again = read_good(text);
 		ck_assert_int_eq(memcmp(&config, &again, sizeof config), 0);
 	}
+}
+END_TEST
+
+START_TEST(test_quotas)
+{
+	struct config config = read_good(
+		"size = 64M\nquota = user root, guarantee 8M\nquota = group 7 , limit 4M\n"
+		"quota=user 12,limit 32M,guarantee 16M # in any order\n"
+		"quota =\nquota = group root, guarantee 8M, limit 16M\nquota = user 5, limit 1M\n");
+	char text[1200] = "";
+
+	ck_assert_uint_eq(config.quota.count, 2);
+	ck_assert_uint_eq(config.quota.quota[0].kind, TENANT_GROUP);
+	ck_assert_uint_eq(config.quota.quota[0].id, 0);
+	ck_assert_uint_eq(config.quota.quota[0].guarantee, 8 << 20);
+	ck_assert_uint_eq(config.quota.quota[0].limit, 16 << 20);
+	ck_assert_uint_eq(config.quota.quota[1].kind, TENANT_USER);
+	ck_assert_uint_eq(config.quota.quota[1].id, 5);
+	ck_assert_uint_eq(config.quota.quota[1].guarantee, 0);
+	assert_bad("quota = root, limit 1M\n", 1, "write user NAME or group NAME");
+	assert_bad("quota = limit 1M\n", 1, "write user NAME");
+	assert_bad("quota = user root\n", 1, "give a guarantee, a limit");
+	assert_bad("quota = user root, limit\n", 1, "write user NAME");
+	assert_bad("quota = user root, limit 1M 2M\n", 1, "write user NAME");
+	assert_bad("quota = user root, group root, limit 1M\n", 1, "write user NAME");
+	assert_bad("quota = user root, size 1M\n", 1, "write user NAME");
+	assert_bad("quota = user none-of-this-name, limit 1M\n", 1, "there is no user");
+	assert_bad("quota = user root, limit many\n", 1, "not a number of bytes");
+	assert_bad("quota = user root, limit 0\n", 1, "not a number of bytes");
+	assert_bad("quota = user root, limit 1M, guarantee 2M\n", 1, "larger than the limit");
+	assert_bad("\nquota = user 1, limit 1M\nquota = user 1, limit 2M\n", 3, "one of this user already");
+	assert_bad("quota = user 1, guarantee 32M\nquota = user 2, guarantee 32M\nsize = 64M\n", 2,
+	           "come to 64M together; that must be less than size, 64M");
+	for (int i = 0; i < 16; i++)
+		sprintf(text + strlen(text), "quota = user %d, limit 1M\n", i + 1);
+	assert_bad(text, 16, "more than 15");
 }
 END_TEST
 
@@ -373,5 +411,6 @@ int main(void)
 	tcase_add_test(tests, test_update);
 	tcase_add_test(tests, test_example_shows_the_defaults);
 	tcase_add_test(tests, test_manual_knows_the_defaults);
+	tcase_add_test(tests, test_quotas);
 	return suite_run("daemon/config", tests);
 }

@@ -28,22 +28,22 @@ START_TEST(test_survey_orders_segments)
 	main = open_data(&world, POOL_MAIN, 5, 1u << 30); /* a hint that cannot be */
 	survey_take(world.arena, &survey);
 	ck_assert_uint_eq(survey.free, world_count(&world, SEGMENT_FREE));
-	ck_assert_uint_eq(survey.data[POOL_PROBATION], 3);
-	ck_assert_uint_eq(survey.data[POOL_MAIN], 1);
-	ck_assert_uint_eq(survey.oldest[POOL_PROBATION].count, 3);
-	ck_assert_uint_eq(survey.oldest[POOL_PROBATION].segments[0], old);
-	ck_assert_uint_eq(survey.oldest[POOL_PROBATION].segments[1], wasted);
-	ck_assert_uint_eq(survey.oldest[POOL_PROBATION].segments[2], young);
-	ck_assert_uint_eq(survey.oldest[POOL_MAIN].segments[0], main);
+	ck_assert_uint_eq(survey.shares[0].data[POOL_PROBATION], 3);
+	ck_assert_uint_eq(survey.shares[0].data[POOL_MAIN], 1);
+	ck_assert_uint_eq(survey.shares[0].oldest[POOL_PROBATION].count, 3);
+	ck_assert_uint_eq(survey.shares[0].oldest[POOL_PROBATION].segments[0], old);
+	ck_assert_uint_eq(survey.shares[0].oldest[POOL_PROBATION].segments[1], wasted);
+	ck_assert_uint_eq(survey.shares[0].oldest[POOL_PROBATION].segments[2], young);
+	ck_assert_uint_eq(survey.shares[0].oldest[POOL_MAIN].segments[0], main);
 	ck_assert_uint_eq(survey.wasted.count, 3);
 	ck_assert_uint_eq(survey.wasted.segments[0], main);
 	ck_assert_uint_eq(survey.wasted.segments[1], wasted);
 	ck_assert_uint_eq(survey.wasted.segments[2], young);
-	ck_assert_uint_eq(survey.filling.count, 0);
+	ck_assert_uint_eq(survey.shares[0].filling.count, 0);
 	put(&world, "key", "value"); /* in a segment that has room for more */
 	survey_take(world.arena, &survey);
-	ck_assert_uint_eq(survey.data[POOL_PROBATION], 3);
-	ck_assert_uint_eq(survey.filling.count, 1);
+	ck_assert_uint_eq(survey.shares[0].data[POOL_PROBATION], 3);
+	ck_assert_uint_eq(survey.shares[0].filling.count, 1);
 	world_stop(&world);
 }
 END_TEST
@@ -57,24 +57,24 @@ START_TEST(test_only_the_first_are_kept)
 	for (uint32_t i = 0; i < SURVEY_QUEUE + 8; i++)
 		open_data(&world, POOL_PROBATION, 1000 - i, 0);
 	survey_take(world.arena, &survey);
-	ck_assert_uint_eq(survey.data[POOL_PROBATION], SURVEY_QUEUE + 8);
-	ck_assert_uint_eq(survey.oldest[POOL_PROBATION].count, SURVEY_QUEUE);
+	ck_assert_uint_eq(survey.shares[0].data[POOL_PROBATION], SURVEY_QUEUE + 8);
+	ck_assert_uint_eq(survey.shares[0].oldest[POOL_PROBATION].count, SURVEY_QUEUE);
 	for (uint32_t i = 0; i < SURVEY_QUEUE; i++)
-		ck_assert_uint_eq(survey.oldest[POOL_PROBATION].keys[i], 1000 - (SURVEY_QUEUE + 8) + 1 + i);
+		ck_assert_uint_eq(survey.shares[0].oldest[POOL_PROBATION].keys[i], 1000 - (SURVEY_QUEUE + 8) + 1 + i);
 	world_stop(&world);
 }
 END_TEST
 
 START_TEST(test_s3fifo_keeps_probation_at_a_tenth)
 {
-	struct survey survey = { .data = { 1, 0 } };
+	struct survey_share share = { .data = { 1, 0 } };
 	uint32_t heat;
 
-	ck_assert_int_eq(policy_s3fifo.choose(&survey), POOL_PROBATION);
-	survey = (struct survey){ .data = { 10, 90 } };
-	ck_assert_int_eq(policy_s3fifo.choose(&survey), POOL_MAIN);
-	survey = (struct survey){ .data = { 11, 90 } };
-	ck_assert_int_eq(policy_s3fifo.choose(&survey), POOL_PROBATION);
+	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_PROBATION);
+	share = (struct survey_share){ .data = { 10, 90 } };
+	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_MAIN);
+	share = (struct survey_share){ .data = { 11, 90 } };
+	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_PROBATION);
 	for (heat = 0; heat < 2; heat++)
 		ck_assert(!policy_s3fifo.keep(POOL_PROBATION, &(uint32_t){ heat }));
 	heat = 3;
@@ -90,15 +90,15 @@ END_TEST
 
 START_TEST(test_fifo_takes_the_oldest_of_both_pools)
 {
-	struct survey survey = { .data = { 1, 1 } };
+	struct survey_share share = { .data = { 1, 1 } };
 
-	survey.oldest[POOL_PROBATION] = (struct survey_queue){ .count = 1, .keys = { 10 } };
-	survey.oldest[POOL_MAIN] = (struct survey_queue){ .count = 1, .keys = { 9 } };
-	ck_assert_int_eq(policy_fifo.choose(&survey), POOL_MAIN);
-	survey.oldest[POOL_MAIN].keys[0] = 11;
-	ck_assert_int_eq(policy_fifo.choose(&survey), POOL_PROBATION);
-	survey.oldest[POOL_PROBATION].count = 0;
-	ck_assert_int_eq(policy_fifo.choose(&survey), POOL_MAIN);
+	share.oldest[POOL_PROBATION] = (struct survey_queue){ .count = 1, .keys = { 10 } };
+	share.oldest[POOL_MAIN] = (struct survey_queue){ .count = 1, .keys = { 9 } };
+	ck_assert_int_eq(policy_fifo.choose(&share), POOL_MAIN);
+	share.oldest[POOL_MAIN].keys[0] = 11;
+	ck_assert_int_eq(policy_fifo.choose(&share), POOL_PROBATION);
+	share.oldest[POOL_PROBATION].count = 0;
+	ck_assert_int_eq(policy_fifo.choose(&share), POOL_MAIN);
 	ck_assert_ptr_eq(policy_of(0), &policy_s3fifo);
 	ck_assert_ptr_eq(policy_of(1), &policy_fifo);
 }

@@ -11,8 +11,8 @@ static int begin(struct client *client, uint64_t size, uint64_t expires_ms, stru
 {
 	struct cache_thread *thread = &client->thread;
 
-	return allocate_begin(thread->allocator, &thread->reader, &client->cache.arena, POOL_PROBATION, size, expires_ms, 1000,
-	                      ret_room);
+	return allocate_begin(thread->allocator, &thread->reader, &client->cache.arena, POOL_PROBATION, size,
+	                      expires_ms, 1000, ret_room);
 }
 
 static void commit(struct client *client)
@@ -89,8 +89,8 @@ START_TEST(test_each_class_has_its_own_run)
 	second = room_of(&world.self, 64, 1000 + 500);
 	hour = room_of(&world.self, 64, 1000 + 3600000);
 	ck_assert_uint_eq(forever.slab, 0);
-	ck_assert_uint_eq(second.slab, segment_slab_for(world.arena, POOL_PROBATION, 500));
-	ck_assert_uint_eq(hour.slab, segment_slab_for(world.arena, POOL_PROBATION, 3600000));
+	ck_assert_uint_eq(second.slab, segment_slab_for(world.arena, 0, POOL_PROBATION, 500));
+	ck_assert_uint_eq(hour.slab, segment_slab_for(world.arena, 0, POOL_PROBATION, 3600000));
 	ck_assert_uint_ne(forever.segment, second.segment);
 	ck_assert_uint_ne(forever.segment, hour.segment);
 	ck_assert_uint_ne(second.segment, hour.segment);
