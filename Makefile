@@ -338,7 +338,7 @@ test_environment = LARDERD=$(CURDIR)/$(LARDERD) LARDER=$(CURDIR)/$(LARDER) LARDE
 # gcc 12's ThreadSanitizer cannot start where the kernel randomises addresses more widely than it knew.
 run_tests = $(test_environment) tests/run.sh -t $(TEST_TIMEOUT) $(if $(filter tsan,$(SAN)),-w 'setarch -R') $(BUILD)/logs
 
-.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture weak mutate lint format model bench-quick bench-memory demo
+.PHONY: failpoints failpoint-cases failpoint-stall check check-unit check-programs stress torture rcutorture weak mutate lint format model bench bench-quick bench-memory demo
 check: deps tests ## Install what is missing, build, and run every lint and test
 	@$(run_tests) $(LINTS) $(UNIT_TESTS) $(SYSTEM_TESTS) $(REPLAY_TESTS) $(LINEAR_TEST) $(SYSTEM_SCRIPTS) \
 		$(if $(SAN),,$(RELEASE_SCRIPTS) $(if $(SYSTEM_TESTS),--huge $(SYSTEM_TESTS)))
@@ -385,6 +385,14 @@ format: ## Put the sources into the house's form (clang-format)
 	find libshm daemon tools bench tests -name '*.[ch]' ! -name larder.h ! -name layout.h ! -path 'tests/model/*' -exec clang-format -i {} +
 model: ## Check the models of the protocols (spin)
 	@tests/model/run.sh
+RESULTS := $(BUILD)/bench
+bench: peers ## Measure everything at length, and make a page of it (half an hour; BENCH_OPTIONS=--quick: some minutes)
+	@mkdir -p $(RESULTS)
+	$(BENCH) quick --json $(BENCH_OPTIONS) >$(RESULTS)/quick.json
+	$(BENCH) scaling --json $(BENCH_OPTIONS) >$(RESULTS)/scaling.json
+	$(BENCH) full --json $(BENCH_OPTIONS) >$(RESULTS)/full.json
+	tools/bench_report.py $(RESULTS)/quick.json $(RESULTS)/scaling.json $(RESULTS)/full.json >$(RESULTS)/report.html
+	@echo 'see $(RESULTS)/report.html'
 bench-quick: peers ## Measure larder beside the systems that are installed, in less than a minute (BENCH_OPTIONS=)
 	$(BENCH) quick $(BENCH_OPTIONS)
 bench-memory: $(BENCH) $(LARDERD) ## Measure how memory is used and comes back (BENCH_OPTIONS='--quick', '--full')

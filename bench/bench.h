@@ -23,6 +23,8 @@ int bench_core(const struct bench_options *options);
 int bench_instructions(const struct bench_options *options);
 int bench_memory(const struct bench_options *options);
 int bench_missratio(const struct bench_options *options);
+int bench_scaling(const struct bench_options *options);
+int bench_full(const struct bench_options *options);
 int bench_quick(const struct bench_options *options);
 
 /* Writes a line to standard error and returns result, so that "return complain(...)" reads well. */

@@ -48,7 +48,7 @@ int comparison_open(struct comparison *comparison)
 		start(entrant);
 		if (i == 0 && !entrant->running)
 			return -ENOENT;
-		if (i == 0)
+		if (i == 0 && strcmp(entrant->driver, "larder") == 0)
 			entrant->setup.page_bytes = driver_larder_page_bytes(entrant->crew.instance);
 		/* Two at a time fill themselves. */
 		if (i > 0)
@@ -102,6 +102,7 @@ static int run_once(struct comparison *comparison, struct comparison_case *one)
 		one->sampled = 0;
 		return 0;
 	}
+	one->missed += sample.missed;
 	one->processor = sample.processor > 0;
 	one->samples[0][one->sampled] = one->processor ? sample.processor : sample.wall;
 	one->samples[1][one->sampled] = sample.wall;

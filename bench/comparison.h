@@ -33,6 +33,7 @@ struct comparison_case {
 	struct measurement time; /* of one operation; median: processor time where a worker's says all, else elapsed */
 	bool processor;          /* median is processor time */
 	double rate;             /* operations of all workers in a second; median over the rounds */
+	uint64_t missed;         /* reads of what had been evicted, in all rounds; they cost less than others */
 	double samples[3][HARNESS_ROUNDS_MAX]; /* private */
 	unsigned sampled;
 };

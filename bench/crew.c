@@ -40,6 +40,7 @@
 struct answer {
 	int result;
 	double processor, wall, rate;
+	uint64_t missed;
 	char why[DRIVER_WHY_BYTES];
 };
 
@@ -59,7 +60,7 @@ struct worker {
 
 /* What a stretch of work came to. */
 struct stretch {
-	uint64_t begin, operations, sum, own_ns;
+	uint64_t begin, operations, sum, own_ns, missed;
 };
 
 /* Works on, over the end of the stream. */
@@ -90,6 +91,7 @@ static int work_on(struct worker *worker, const struct crew_order *order, size_t
 		stretch->operations += work.count;
 		stretch->own_ns += found.own_ns;
 		stretch->sum += found.sum;
+		stretch->missed += found.missed;
 	}
 	return 0;
 }
@@ -183,6 +185,7 @@ static int measure(struct worker *worker, const struct crew_order *order, struct
 	if (result == 0) {
 		answer->processor = worker->driver->waits ? 0 : (double)processor / (double)stretch.operations;
 		answer->wall = (double)wall / (double)stretch.operations;
+		answer->missed = stretch.missed;
 		answer->rate = (double)stretch.operations * 1e9 / (double)wall;
 	}
 	return result;
@@ -466,6 +469,7 @@ int crew_work(struct crew *crew, const struct crew_order *order, struct crew_sam
 		sample.processor += answer.processor / order->workers;
 		sample.wall += answer.wall / order->workers;
 		sample.rate += answer.rate;
+		sample.missed += answer.missed;
 	}
 	if (result != 0) {
 		if (crew->why[0] == '\0')

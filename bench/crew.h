@@ -47,6 +47,7 @@ struct crew_sample {
 	double processor; /* ns of a worker's processor time for one operation; 0: it was not the worker's own */
 	double wall;      /* elapsed ns for one operation of one worker */
 	double rate;      /* operations of all workers together in a second */
+	uint64_t missed;  /* reads of what had been evicted */
 };
 
 /*

@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 static const struct driver *const built_in[] = {
-	&driver_larder_shared, &driver_larder_read_only, &driver_plain, &driver_inlined,
-	&driver_minimal,       &driver_memcached,        &driver_redis, &driver_apcu,
+	&driver_larder_shared, &driver_larder_arenas, &driver_larder_read_only,
+	&driver_plain,         &driver_inlined,       &driver_minimal,
+	&driver_memcached,     &driver_redis,         &driver_apcu,
 };
 
 const struct driver *driver_find(const char *name, char why[DRIVER_WHY_BYTES])

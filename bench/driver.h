@@ -36,6 +36,7 @@ struct driver_setup {
 	uint64_t page_bytes;   /* which the memory of a table in the process should have */
 	const char *pages;     /* larderd's --pages, or NULL */
 	const char *directory; /* for sockets and files; emptied and removed by the harness */
+	unsigned arenas;       /* of driver_larder_arenas */
 	unsigned workers;      /* how many processes may open it */
 	struct machine_cpus cpus;
 };
@@ -54,6 +55,7 @@ struct driver_work {
 /* What a driver may measure better than who calls it. */
 struct driver_result {
 	uint64_t sum;    /* over the first words of what was read or written */
+	uint64_t missed; /* reads of what had been evicted; the sum is as if it had not */
 	uint64_t own_ns; /* how long it took, or 0: as the caller measures */
 };
 
@@ -81,8 +83,8 @@ static inline bool driver_can(const struct driver *driver, enum driver_operation
 }
 
 /* Built in. */
-extern const struct driver driver_larder_shared, driver_larder_read_only, driver_plain, driver_inlined, driver_minimal,
-	driver_memcached, driver_redis, driver_apcu;
+extern const struct driver driver_larder_shared, driver_larder_read_only, driver_larder_arenas, driver_plain,
+	driver_inlined, driver_minimal, driver_memcached, driver_redis, driver_apcu;
 
 /* Of an instance of driver_larder_shared or driver_larder_read_only: the size of the pages under the arena. */
 uint64_t driver_larder_page_bytes(const void *instance);

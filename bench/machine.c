@@ -75,6 +75,21 @@ void machine_cpu_model(char *buffer, size_t buffer_size)
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
+uint64_t machine_memory_available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t kb, available = UINT64_MAX;
+	char line[128];
+
+	if (!file)
+		return available;
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %" SCNu64 " kB", &kb) == 1)
+			available = kb << 10;
+	fclose(file);
+	return available;
+}
+
 uint64_t machine_page_bytes(const void *address)
 {
 	const uint64_t wanted = (uintptr_t)address;

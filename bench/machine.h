@@ -25,6 +25,9 @@ int machine_pin(struct machine_cpus *ret_cpus);
 
 void machine_cpu_model(char *buffer, size_t buffer_size);
 
+/* Bytes that could be had without swapping, or UINT64_MAX where /proc does not say. */
+uint64_t machine_memory_available(void);
+
 /* Anonymous memory, every page of it touched. */
 struct machine_memory {
 	void *address;

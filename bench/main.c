@@ -34,6 +34,14 @@ static const struct subcommand {
 	  "far as they are installed (make bench-deps, make peers), in turns, on a million keys of 20 bytes and values of 100.\n"
 	  "docs/PERFORMANCE.md explains each number. Ratios with memcached, redis, lmdb, apcu and servers in their names say how\n"
 	  "many times as fast larder is; all others how many times as long it takes.\n" },
+	{ "full", bench_full, false,
+	  "the same at length: more keys, sizes, mixes and processes, and latencies; JSON only",
+	  "What quick measures, on 1 and 10 million keys, values of 100 bytes and of 1 KiB, uniform and Zipf, with reads, writes and\n"
+	  "mixes, by 1, 2 and 8 processes, with the distribution of single operations' times. tools/bench_report.py makes a page\n"
+	  "of it. --quick: 100000 keys and 3 rounds, to see whether it works.\n" },
+	{ "scaling", bench_scaling, false, "how larder's costs move with keys, processes, sizes, writes and arenas",
+	  "Varies one of them at a time: 1000 to 40 million keys (as far as memory goes), 1 to 64 processes, values of 16 bytes\n"
+	  "to 1 MiB, 0 to 100 percent of writes, 1 to 8 arenas.\n" },
 	{ "missratio", bench_missratio, false, "how often larder misses, beside simulated policies of the same size",
 	  "Runs five sequences of requests through an arena of 128 MiB with its keeper, and through simulations of LRU,\n"
 	  "CLOCK, S3-FIFO and Belady's optimum that get as many bytes. Headlines:\n"

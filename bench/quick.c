@@ -16,8 +16,7 @@
 
 #define KEYS 1000000u
 #define STREAM ((size_t)1 << 20)
-#define ROUNDS 5
-#define ROUNDS_QUICK 3
+#define ROUNDS 3
 
 #define READS ((size_t)1 << 17)
 #define WRITES ((size_t)1 << 16)
@@ -303,6 +302,7 @@ static void print_ratios(const struct quick *quick, struct report *report)
 static void print(const struct quick *quick)
 {
 	static struct report report;
+	uint64_t missed = 0;
 	char cpu_model[96];
 
 	report_text(&report, "benchmark", "quick", "larder beside what else could be used");
@@ -317,6 +317,9 @@ static void print(const struct quick *quick)
 	report_count(&report, "larder_get_p50_ns", histogram_quantile(&quick->single, 0.5), "of single gets");
 	report_count(&report, "larder_get_p99_ns", histogram_quantile(&quick->single, 0.99), "of single gets");
 	report_count(&report, "larder_get_p999_ns", histogram_quantile(&quick->single, 0.999), "of single gets");
+	for (int i = 0; i < CASES; i++)
+		missed += quick->cases[i].missed;
+	report_count(&report, "missed", missed, "reads of what had been evicted");
 	machine_cpu_model(cpu_model, sizeof cpu_model);
 	report_count(&report, "keys", quick->keys, "entries, keys of 20 bytes, values of 100");
 	report_count(&report, "rounds", quick->rounds, "behind each median");
@@ -335,7 +338,7 @@ int bench_quick(const struct bench_options *options)
 
 	quick.options = options;
 	quick.keys = options->keys > 0 ? (uint32_t)options->keys : KEYS;
-	quick.rounds = options->rounds > 0 ? options->rounds : options->quick ? ROUNDS_QUICK : ROUNDS;
+	quick.rounds = options->rounds > 0 ? options->rounds : ROUNDS;
 	if (result == 0)
 		result = stream_create(STREAM_UNIFORM, 0, quick.keys, STREAM, NULL, &quick.streams[UNIFORM]);
 	if (result == 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bench/bench.h"
+#include "bench/json.h"
 
 static struct report_row *add(struct report *report, enum report_kind kind, const char *name, const char *meaning)
 {
@@ -46,20 +47,6 @@ void report_text(struct report *report, const char *name, const char *text, cons
 
 /* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
-static void print_json_text(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			printf("\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			printf("\\u%04x", (unsigned)*text);
-		else
-			putchar(*text);
-	}
-	putchar('"');
-}
-
 static void print_json_row(const struct report_row *row)
 {
 	printf("\"%s\": ", row->name);
@@ -81,7 +68,7 @@ static void print_json_row(const struct report_row *row)
 		printf("%" PRIu64, row->count);
 		break;
 	case REPORT_TEXT:
-		print_json_text(row->text);
+		json_write_text(row->text);
 		break;
 	}
 }

@@ -70,12 +70,14 @@ static inline int get(void *session, const unsigned char *key, unsigned char *bu
 	return plain_table_get(&plain->table, key, KEY_BYTES, buffer, value_bytes) ? 0 : -EILSEQ;
 }
 
-static inline int get_batch(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes)
+static inline int get_batch(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
+                            uint32_t *missing)
 {
 	const struct plain *plain = session;
 	struct plain_entry entries[DRIVER_BATCH];
 	bool found = true;
 
+	(void)missing; /* nothing is ever evicted */
 	for (size_t i = 0; i < DRIVER_BATCH; i++) {
 		entries[i].key = keys + i * KEY_BYTES;
 		entries[i].key_size = KEY_BYTES;
@@ -101,15 +103,15 @@ static int run_plain(void *session, const struct driver_work *work, struct drive
 {
 	switch (work->operation) {
 	case DRIVER_TOUCH:
-		return loop_touch(session, work, &ret_result->sum, touch);
+		return loop_touch(session, work, ret_result, touch);
 	case DRIVER_GET:
-		return loop_get(session, work, &ret_result->sum, get);
+		return loop_get(session, work, ret_result, get);
 	case DRIVER_GET32:
-		return loop_get_batch(session, work, &ret_result->sum, get_batch);
+		return loop_get_batch(session, work, ret_result, get_batch);
 	case DRIVER_SET:
-		return loop_set(session, work, &ret_result->sum, set);
+		return loop_set(session, work, ret_result, set);
 	case DRIVER_MIXED:
-		return loop_mixed(session, work, &ret_result->sum, get, set);
+		return loop_mixed(session, work, ret_result, get, set);
 	default:
 		return -ENOSYS;
 	}
@@ -154,12 +156,13 @@ static inline int get_inlined(void *session, const unsigned char *key, unsigned 
 }
 
 static inline int get_batch_inlined(void *session, const unsigned char *keys, unsigned char *buffers,
-                                    size_t value_bytes)
+                                    size_t value_bytes, uint32_t *missing)
 {
 	const struct plain *plain = session;
 	struct plain_entry entries[DRIVER_BATCH];
 	bool found = true;
 
+	(void)missing; /* nothing is ever evicted */
 	for (size_t i = 0; i < DRIVER_BATCH; i++) {
 		entries[i].key = keys + i * KEY_BYTES;
 		entries[i].key_size = KEY_BYTES;
@@ -189,15 +192,15 @@ LOOP run_sized(void *session, const struct driver_work *given, struct driver_res
 	work.value_bytes = value_bytes;
 	switch (work.operation) {
 	case DRIVER_TOUCH:
-		return loop_touch(session, &work, &ret_result->sum, touch_inlined);
+		return loop_touch(session, &work, ret_result, touch_inlined);
 	case DRIVER_GET:
-		return loop_get(session, &work, &ret_result->sum, get_inlined);
+		return loop_get(session, &work, ret_result, get_inlined);
 	case DRIVER_GET32:
-		return loop_get_batch(session, &work, &ret_result->sum, get_batch_inlined);
+		return loop_get_batch(session, &work, ret_result, get_batch_inlined);
 	case DRIVER_SET:
-		return loop_set(session, &work, &ret_result->sum, set_inlined);
+		return loop_set(session, &work, ret_result, set_inlined);
 	case DRIVER_MIXED:
-		return loop_mixed(session, &work, &ret_result->sum, get_inlined, set_inlined);
+		return loop_mixed(session, &work, ret_result, get_inlined, set_inlined);
 	default:
 		return -ENOSYS;
 	}

@@ -119,7 +119,8 @@ static inline int get(void *session, const unsigned char *key, unsigned char *bu
 	return larder_get(session, key, KEY_BYTES, buffer, value_bytes, NULL);
 }
 
-static inline int get_batch(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes)
+static inline int get_batch(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
+                            uint32_t *missing)
 {
 	struct larder_mget_entry entries[DRIVER_BATCH];
 	int result;
@@ -131,8 +132,11 @@ static inline int get_batch(void *session, const unsigned char *keys, unsigned c
 		entries[i].buffer_size = value_bytes;
 	}
 	result = larder_mget(session, entries, DRIVER_BATCH);
-	for (size_t i = 0; result == 0 && i < DRIVER_BATCH; i++)
-		result = entries[i].result;
+	for (size_t i = 0; result == 0 && i < DRIVER_BATCH; i++) {
+		*missing |= (uint32_t)(entries[i].result == LARDER_MISS) << i;
+		if (entries[i].result != LARDER_MISS)
+			result = entries[i].result;
+	}
 	return result;
 }
 
@@ -162,17 +166,17 @@ static int run(void *session, const struct driver_work *work, struct driver_resu
 {
 	switch (work->operation) {
 	case DRIVER_TOUCH:
-		return loop_touch(session, work, &ret_result->sum, touch);
+		return loop_touch(session, work, ret_result, touch);
 	case DRIVER_GET:
-		return loop_get(session, work, &ret_result->sum, get);
+		return loop_get(session, work, ret_result, get);
 	case DRIVER_GET32:
-		return loop_get_batch(session, work, &ret_result->sum, get_batch);
+		return loop_get_batch(session, work, ret_result, get_batch);
 	case DRIVER_SET:
-		return loop_set(session, work, &ret_result->sum, set);
+		return loop_set(session, work, ret_result, set);
 	case DRIVER_SET32:
-		return loop_set_batch(session, work, &ret_result->sum, set_batch);
+		return loop_set_batch(session, work, ret_result, set_batch);
 	case DRIVER_MIXED:
-		return loop_mixed(session, work, &ret_result->sum, get, set);
+		return loop_mixed(session, work, ret_result, get, set);
 	default:
 		return -ENOSYS;
 	}

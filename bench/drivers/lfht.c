@@ -140,13 +140,13 @@ static int run(void *session, const struct driver_work *work, struct driver_resu
 {
 	switch (work->operation) {
 	case DRIVER_TOUCH:
-		return loop_touch(session, work, &ret_result->sum, touch);
+		return loop_touch(session, work, ret_result, touch);
 	case DRIVER_GET:
-		return loop_get(session, work, &ret_result->sum, get);
+		return loop_get(session, work, ret_result, get);
 	case DRIVER_SET:
-		return loop_set(session, work, &ret_result->sum, set);
+		return loop_set(session, work, ret_result, set);
 	case DRIVER_MIXED:
-		return loop_mixed(session, work, &ret_result->sum, get, set);
+		return loop_mixed(session, work, ret_result, get, set);
 	default:
 		return -ENOSYS;
 	}

@@ -11,7 +11,8 @@
 #include "bench/drivers/in_process.h"
 #include "bench/drivers/loops.h"
 
-#define ENTRY_BYTES 64 /* what an entry may take beyond key and value, with pages half full */
+#define SPARE_BYTES ((size_t)4 << 30) /* of address space: old pages stay while a reader of them is not let run */
+#define ENTRY_BYTES 64                /* what an entry may take beyond key and value, with pages half full */
 
 struct session {
 	MDB_env *environment;
@@ -40,7 +41,7 @@ static int open_lmdb(const struct driver_setup *setup, void *instance, void **re
 	if (error == 0)
 		error = mdb_env_set_mapsize(session->environment,
 		                            (size_t)setup->keys * 2 * (KEY_BYTES + setup->value_bytes + ENTRY_BYTES) +
-		                                    ((size_t)64 << 20));
+		                                    SPARE_BYTES);
 	if (error == 0)
 		error = mdb_env_open(session->environment, setup->directory, flags, 0600);
 	if (error != 0)
@@ -115,8 +116,10 @@ static inline int get(void *session, const unsigned char *key, unsigned char *bu
 	return get_some(session, key, buffer, value_bytes, 1);
 }
 
-static inline int get_batch(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes)
+static inline int get_batch(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
+                            uint32_t *missing)
 {
+	(void)missing; /* nothing is ever evicted */
 	return get_some(session, keys, buffers, value_bytes, DRIVER_BATCH);
 }
 
@@ -155,17 +158,17 @@ static int run(void *session, const struct driver_work *work, struct driver_resu
 {
 	switch (work->operation) {
 	case DRIVER_TOUCH:
-		return loop_touch(session, work, &ret_result->sum, touch);
+		return loop_touch(session, work, ret_result, touch);
 	case DRIVER_GET:
-		return loop_get(session, work, &ret_result->sum, get);
+		return loop_get(session, work, ret_result, get);
 	case DRIVER_GET32:
-		return loop_get_batch(session, work, &ret_result->sum, get_batch);
+		return loop_get_batch(session, work, ret_result, get_batch);
 	case DRIVER_SET:
-		return loop_set(session, work, &ret_result->sum, set);
+		return loop_set(session, work, ret_result, set);
 	case DRIVER_SET32:
-		return loop_set_batch(session, work, &ret_result->sum, set_batch);
+		return loop_set_batch(session, work, ret_result, set_batch);
 	case DRIVER_MIXED:
-		return loop_mixed(session, work, &ret_result->sum, get, set);
+		return loop_mixed(session, work, ret_result, get, set);
 	default:
 		return -ENOSYS;
 	}

@@ -8,6 +8,7 @@
 
 #include "bench/driver.h"
 #include "bench/harness.h"
+#include "larder.h"
 
 #define LOOP static inline __attribute__((always_inline)) int
 
@@ -15,11 +16,19 @@
 typedef int touch_operation(void *session, const unsigned char *key, uint64_t *ret_word);
 typedef int get_operation(void *session, const unsigned char *key, unsigned char *buffer, size_t value_bytes);
 typedef int set_operation(void *session, const unsigned char *key, const unsigned char *value, size_t value_bytes);
-typedef int get_batch_operation(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes);
+typedef int get_batch_operation(void *session, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
+                                uint32_t *missing); /* a bit for each, set where it is not there */
 typedef int set_batch_operation(void *session, const unsigned char *keys, const unsigned char *values,
                                 size_t value_bytes);
 
-LOOP loop_touch(void *session, const struct driver_work *work, uint64_t *ret_sum, touch_operation *touch)
+/* A cache may have evicted what is asked for. It is counted, and the sum is as if it had been there. */
+static inline uint64_t loop_missed(const struct driver_work *work, size_t index, struct driver_result *ret_result)
+{
+	ret_result->missed++;
+	return workload_word(work->stream->ids[index]);
+}
+
+LOOP loop_touch(void *session, const struct driver_work *work, struct driver_result *ret_result, touch_operation *touch)
 {
 	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
 	uint64_t sum = 0, word = 0;
@@ -27,15 +36,17 @@ LOOP loop_touch(void *session, const struct driver_work *work, uint64_t *ret_sum
 	for (size_t i = 0; i < work->count; i++, key += KEY_BYTES) {
 		int result = touch(session, key, &word);
 
-		if (result != 0)
+		if (result == LARDER_MISS)
+			word = loop_missed(work, work->first + i, ret_result);
+		else if (result != 0)
 			return result;
 		sum += word;
 	}
-	*ret_sum = sum;
+	ret_result->sum = sum;
 	return 0;
 }
 
-LOOP loop_get(void *session, const struct driver_work *work, uint64_t *ret_sum, get_operation *get)
+LOOP loop_get(void *session, const struct driver_work *work, struct driver_result *ret_result, get_operation *get)
 {
 	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
 	unsigned char *buffer = work->buffer;
@@ -45,31 +56,37 @@ LOOP loop_get(void *session, const struct driver_work *work, uint64_t *ret_sum, 
 	for (size_t i = 0; i < work->count; i++, key += KEY_BYTES) {
 		int result = get(session, key, buffer, value_bytes);
 
-		if (result != 0)
-			return result;
 		keep(buffer);
-		sum += value_word(buffer);
+		if (result == LARDER_MISS)
+			sum += loop_missed(work, work->first + i, ret_result);
+		else if (result != 0)
+			return result;
+		else
+			sum += value_word(buffer);
 	}
-	*ret_sum = sum;
+	ret_result->sum = sum;
 	return 0;
 }
 
-LOOP loop_get_batch(void *session, const struct driver_work *work, uint64_t *ret_sum, get_batch_operation *get_batch)
+LOOP loop_get_batch(void *session, const struct driver_work *work, struct driver_result *ret_result,
+                    get_batch_operation *get_batch)
 {
 	const unsigned char *keys = work->stream->keys + work->first * KEY_BYTES;
 	const size_t value_bytes = work->value_bytes;
 	uint64_t sum = 0;
 
 	for (size_t done = 0; done < work->count; done += DRIVER_BATCH, keys += DRIVER_BATCH * KEY_BYTES) {
-		int result = get_batch(session, keys, work->buffer, value_bytes);
+		uint32_t missing = 0;
+		int result = get_batch(session, keys, work->buffer, value_bytes, &missing);
 
 		if (result != 0)
 			return result;
 		keep(work->buffer);
 		for (size_t i = 0; i < DRIVER_BATCH; i++)
-			sum += value_word(work->buffer + i * value_bytes);
+			sum += missing & 1u << i ? loop_missed(work, work->first + done + i, ret_result)
+			                         : value_word(work->buffer + i * value_bytes);
 	}
-	*ret_sum = sum;
+	ret_result->sum = sum;
 	return 0;
 }
 
@@ -83,7 +100,7 @@ static inline uint64_t loop_value(const struct driver_work *work, size_t index)
 	return word;
 }
 
-LOOP loop_set(void *session, const struct driver_work *work, uint64_t *ret_sum, set_operation *set)
+LOOP loop_set(void *session, const struct driver_work *work, struct driver_result *ret_result, set_operation *set)
 {
 	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
 	const size_t value_bytes = work->value_bytes;
@@ -97,12 +114,13 @@ LOOP loop_set(void *session, const struct driver_work *work, uint64_t *ret_sum, 
 		if (result != 0)
 			return result;
 	}
-	*ret_sum = sum;
+	ret_result->sum = sum;
 	return 0;
 }
 
 /* The values are made in work->buffer. */
-LOOP loop_set_batch(void *session, const struct driver_work *work, uint64_t *ret_sum, set_batch_operation *set_batch)
+LOOP loop_set_batch(void *session, const struct driver_work *work, struct driver_result *ret_result,
+                    set_batch_operation *set_batch)
 {
 	const unsigned char *keys = work->stream->keys + work->first * KEY_BYTES;
 	const size_t value_bytes = work->value_bytes;
@@ -121,11 +139,11 @@ LOOP loop_set_batch(void *session, const struct driver_work *work, uint64_t *ret
 		if (result != 0)
 			return result;
 	}
-	*ret_sum = sum;
+	ret_result->sum = sum;
 	return 0;
 }
 
-LOOP loop_mixed(void *session, const struct driver_work *work, uint64_t *ret_sum, get_operation *get,
+LOOP loop_mixed(void *session, const struct driver_work *work, struct driver_result *ret_result, get_operation *get,
                 set_operation *set)
 {
 	const unsigned char *key = work->stream->keys + work->first * KEY_BYTES;
@@ -141,12 +159,17 @@ LOOP loop_mixed(void *session, const struct driver_work *work, uint64_t *ret_sum
 		} else {
 			result = get(session, key, work->buffer, value_bytes);
 			keep(work->buffer);
-			sum += value_word(work->buffer);
+			if (result == LARDER_MISS) {
+				sum += loop_missed(work, i, ret_result);
+				result = 0;
+			} else {
+				sum += value_word(work->buffer);
+			}
 		}
 		if (result != 0)
 			return result;
 	}
-	*ret_sum = sum;
+	ret_result->sum = sum;
 	return 0;
 }
 

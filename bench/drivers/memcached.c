@@ -115,18 +115,22 @@ static inline int get(void *context, const unsigned char *key, unsigned char *bu
 	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
 		return -EPIPE;
 	line = connection_line(&session->connection);
+	if (line && strcmp(line, "EN") == 0)
+		return LARDER_MISS;
 	if (!line || strncmp(line, "VA ", 3) != 0)
 		return -EILSEQ;
 	return take_value(&session->connection, line + 3, buffer, value_bytes);
 }
 
 /* "VALUE key flags bytes" for each, then "END". */
-static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes)
+static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
+                            uint32_t *missing)
 {
 	struct session *session = context;
 	char *to = APPEND(session->request, "get");
 	const char *line;
 
+	(void)missing; /* nothing is ever evicted */
 	for (size_t i = 0; i < DRIVER_BATCH; i++) {
 		*to++ = ' ';
 		to = append(to, keys + i * KEY_BYTES, KEY_BYTES);
@@ -183,15 +187,15 @@ static int run(void *session, const struct driver_work *work, struct driver_resu
 {
 	switch (work->operation) {
 	case DRIVER_GET:
-		return loop_get(session, work, &ret_result->sum, get);
+		return loop_get(session, work, ret_result, get);
 	case DRIVER_GET32:
-		return loop_get_batch(session, work, &ret_result->sum, get_batch);
+		return loop_get_batch(session, work, ret_result, get_batch);
 	case DRIVER_SET:
-		return loop_set(session, work, &ret_result->sum, set);
+		return loop_set(session, work, ret_result, set);
 	case DRIVER_SET32:
-		return loop_set_batch(session, work, &ret_result->sum, set_batch);
+		return loop_set_batch(session, work, ret_result, set_batch);
 	case DRIVER_MIXED:
-		return loop_mixed(session, work, &ret_result->sum, get, set);
+		return loop_mixed(session, work, ret_result, get, set);
 	default:
 		return -ENOSYS;
 	}

@@ -119,13 +119,15 @@ static inline int get(void *context, const unsigned char *key, unsigned char *bu
 	return take_value(&session->connection, buffer, value_bytes);
 }
 
-static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes)
+static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
+                            uint32_t *missing)
 {
 	struct session *session = context;
 	char *to = APPEND(session->request, "*33\r\n$4\r\nMGET\r\n");
 	const char *line;
 	int result = 0;
 
+	(void)missing; /* nothing is ever evicted */
 	_Static_assert(DRIVER_BATCH == 32, "the request says so");
 	for (size_t i = 0; i < DRIVER_BATCH; i++)
 		to = append_key(to, keys + i * KEY_BYTES);
@@ -175,15 +177,15 @@ static int run(void *session, const struct driver_work *work, struct driver_resu
 {
 	switch (work->operation) {
 	case DRIVER_GET:
-		return loop_get(session, work, &ret_result->sum, get);
+		return loop_get(session, work, ret_result, get);
 	case DRIVER_GET32:
-		return loop_get_batch(session, work, &ret_result->sum, get_batch);
+		return loop_get_batch(session, work, ret_result, get_batch);
 	case DRIVER_SET:
-		return loop_set(session, work, &ret_result->sum, set);
+		return loop_set(session, work, ret_result, set);
 	case DRIVER_SET32:
-		return loop_set_batch(session, work, &ret_result->sum, set_batch);
+		return loop_set_batch(session, work, ret_result, set_batch);
 	case DRIVER_MIXED:
-		return loop_mixed(session, work, &ret_result->sum, get, set);
+		return loop_mixed(session, work, ret_result, get, set);
 	default:
 		return -ENOSYS;
 	}

@@ -141,13 +141,15 @@ static inline int get(void *context, const unsigned char *key, unsigned char *bu
 	return 0;
 }
 
-static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes)
+static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
+                            uint32_t *missing)
 {
 	struct session *session = context;
 	const void *wanted[DRIVER_BATCH];
 	void *values[DRIVER_BATCH];
 	uint64_t hits;
 
+	(void)missing; /* nothing is ever evicted */
 	for (size_t i = 0; i < DRIVER_BATCH; i++)
 		wanted[i] = keys + i * KEY_BYTES;
 	if (rte_hash_lookup_bulk_data(session->table, wanted, DRIVER_BATCH, &hits, values) != DRIVER_BATCH)
@@ -187,15 +189,15 @@ static int run(void *session, const struct driver_work *work, struct driver_resu
 {
 	switch (work->operation) {
 	case DRIVER_TOUCH:
-		return loop_touch(session, work, &ret_result->sum, touch);
+		return loop_touch(session, work, ret_result, touch);
 	case DRIVER_GET:
-		return loop_get(session, work, &ret_result->sum, get);
+		return loop_get(session, work, ret_result, get);
 	case DRIVER_GET32:
-		return loop_get_batch(session, work, &ret_result->sum, get_batch);
+		return loop_get_batch(session, work, ret_result, get_batch);
 	case DRIVER_SET:
-		return loop_set(session, work, &ret_result->sum, set);
+		return loop_set(session, work, ret_result, set);
 	case DRIVER_MIXED:
-		return loop_mixed(session, work, &ret_result->sum, get, set);
+		return loop_mixed(session, work, ret_result, get, set);
 	default:
 		return -ENOSYS;
 	}

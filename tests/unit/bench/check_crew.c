@@ -15,7 +15,7 @@
 
 /* What the driver shall do, and what it has done; shared with the workers. */
 struct script {
-	bool start_fails, open_fails, lies, dies;
+	bool start_fails, open_fails, lies, dies, misses;
 	unsigned starts, stops, opens, closes;
 	unsigned long operations, writes;
 };
@@ -63,6 +63,7 @@ static int run(void *session, const struct driver_work *work, struct driver_resu
 	for (size_t i = 0; i < work->count; i++)
 		ret_result->sum += workload_word(work->stream->ids[work->first + i]);
 	ret_result->sum += script->lies;
+	ret_result->missed = script->misses ? work->count : 0;
 	__atomic_fetch_add(&script->operations, work->count, __ATOMIC_RELAXED);
 	if (work->operation == DRIVER_SET)
 		__atomic_fetch_add(&script->writes, work->count, __ATOMIC_RELAXED);
@@ -190,6 +191,19 @@ START_TEST(test_wrong_data_is_found)
 }
 END_TEST
 
+START_TEST(test_misses_are_counted_where_the_clock_runs)
+{
+	const struct crew_order order = order_of(reads);
+	struct crew_sample sample;
+
+	start_ready(1);
+	script->misses = true;
+	ck_assert_int_eq(crew_work(&crew, &order, &sample, NULL), 0);
+	ck_assert_uint_eq(sample.missed, reads.operations);
+	crew_stop(&crew);
+}
+END_TEST
+
 START_TEST(test_a_worker_that_dies)
 {
 	struct crew_order order = order_of(reads);
@@ -238,6 +252,7 @@ int main(void)
 	tcase_add_test(tests, test_operations_that_are_timed_singly);
 	tcase_add_test(tests, test_workers_at_once);
 	tcase_add_test(tests, test_wrong_data_is_found);
+	tcase_add_test(tests, test_misses_are_counted_where_the_clock_runs);
 	tcase_add_test(tests, test_a_worker_that_dies);
 	tcase_add_test(tests, test_what_cannot_start);
 	tcase_add_test(tests, test_what_cannot_be_opened);
