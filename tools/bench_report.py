@@ -3,11 +3,16 @@
 """Makes one page (HTML with SVG in it, nothing outside) out of what larder-bench full, scaling and quick have printed.
 
     tools/bench_report.py FILE.json... >report.html
+    tools/bench_report.py --into docs/PERFORMANCE.md FILE.json...
+
+The second form puts tables of quick's and scaling's results where the document has <!-- NAME --> and <!-- end -->.
 """
 import html
 import json
 import math
+import re
 import sys
+import time
 
 COLOURS = ["#0b6e4f", "#c1440e", "#2a5caa", "#8a4fbd", "#b8860b", "#008b8b", "#a0334b", "#555555", "#6b8e23", "#1f1f7a", "#d2691e"]
 WIDTH, HEIGHT = 640, 320
@@ -186,14 +191,74 @@ def flat(data):
     return f"<h2>{text(data['benchmark'])}</h2>" + table(["ratio", ""], ratios) + table(["", "median ns", "spread"], rows)
 
 
+def markdown(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1)] + rows
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def quick_tables(data):
+    def cell(system, operation):
+        name = f"{system}_{operation}_ns"
+        return figure(data[name]) if data.get(name) else "-"
+
+    systems = [("larder", ("view", "get", "mget32", "set")), ("plain walk", ("touch", "copy", "bulk", "set")),
+               ("inlined walk", ("touch", "copy", "bulk", "set")), ("minimal floor", ("touch", "copy", "bulk", "set")),
+               ("rte_hash", ("touch", "get", "bulk", "set")), ("ck_ht", ("touch", "get", "bulk", "set")),
+               ("lfht", ("touch", "get", "bulk", "set")), ("lmdb", ("touch", "get", "get32", "set")),
+               ("apcu", ("touch", "get", "get32", "set")), ("memcached", ("touch", "get", "get32", "set")),
+               ("redis", ("touch", "get", "get32", "set"))]
+    prefixes = {"plain walk": "floor", "inlined walk": "inlined", "minimal floor": "minimal"}
+    rows = [[name] + [cell(prefixes.get(name, name), operation) for operation in operations] for name, operations in systems]
+    ratios = [[f"`{name}`", figure(value)] for name, value in data.items() if "_vs_" in name or "scaling" in name]
+    day = time.strftime("%Y-%m-%d")
+    where = (f"{data['cpu_model']}, {data['rounds']} rounds, pages of {data['page_bytes']} bytes, {data['keys']:,} keys; {day}. ns:")
+    return where + "\n\n" + markdown(["", "touch", "copy", "a key of 32", "set"], rows) + "\n\n" + markdown(["ratio", ""], ratios)
+
+
+def scaling_tables(data):
+    out = []
+    for series in data["series"]:
+        across = list(dict.fromkeys(point[0] for line in series["lines"] for point in line["points"]))
+        rows = []
+        for line in series["lines"]:
+            found = {point[0]: point[1] for point in line["points"]}
+            rows.append([line["label"]] + [figure(found.get(value)) for value in across])
+        out.append(markdown([f"{series['up']}, by {series['across']}"] + [f"{value:,.0f}" for value in across], rows))
+    return "\n\n".join(out)
+
+
+def into(path, results):
+    with open(path, encoding="utf-8") as file:
+        document = file.read()
+    for data in results:
+        name = data["benchmark"]
+        tables = {"quick": quick_tables, "scaling": scaling_tables}.get(name)
+        if tables:
+            pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+            filled = tables(data)
+            document, count = pattern.subn(lambda match: match[1] + filled + "\n" + match[2], document)
+            if count != 1:
+                print(f"{path}: not one place for {name}", file=sys.stderr)
+                return 1
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(document)
+    return 0
+
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 def main():
+    if len(sys.argv) > 3 and sys.argv[1] == "--into":
+        return into(sys.argv[2], [load(path) for path in sys.argv[3:]])
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
     parts = []
     for path in sys.argv[1:]:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
+        data = load(path)
         parts.append({"full": full, "scaling": scaling}.get(data["benchmark"], flat)(data))
     print(f'<!doctype html><html lang="en"><meta charset="utf-8"><title>larder measured</title><style>{STYLE}</style>'
           f"<h1>larder measured</h1><p>docs/PERFORMANCE.md says what the numbers mean.</p>{''.join(parts)}</html>")

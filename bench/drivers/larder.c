@@ -11,6 +11,9 @@
 /* Room for the index, for headers, and for what sets leave behind until the keeper has taken it back. */
 #define OVERHEAD_BYTES 64
 #define ROOM 2
+#define ROOM_LARGE 4 /* a segment holds few large values, and so has much waste */
+#define LARGE_BYTES 65536
+#define PATIENCE_MS 20000 /* a set that has to wait for memory costs that time, and is no error */
 #define ARENA_LEAST_MIB 256
 
 /* A larderd, and the size of the pages under its arena. */
@@ -40,7 +43,8 @@ uint64_t driver_larder_page_bytes(const void *instance)
 
 static int start(const struct driver_setup *setup, const char *access, void **ret_instance)
 {
-	const uint64_t bytes = (uint64_t)setup->keys * (KEY_BYTES + setup->value_bytes + OVERHEAD_BYTES) * ROOM;
+	const uint64_t bytes = (uint64_t)setup->keys * (KEY_BYTES + setup->value_bytes + OVERHEAD_BYTES) *
+	                       (setup->value_bytes < LARGE_BYTES ? ROOM : ROOM_LARGE);
 	const uint64_t mib = (bytes >> 20) > ARENA_LEAST_MIB ? bytes >> 20 : ARENA_LEAST_MIB;
 	struct instance *instance = malloc(sizeof *instance);
 	char size[32];
@@ -89,6 +93,7 @@ static int open_larder(const struct driver_setup *setup, void *instance, void **
 	int result;
 
 	(void)setup;
+	options.timeout_ms = PATIENCE_MS;
 	options.error = why;
 	options.error_size = DRIVER_WHY_BYTES;
 	result = larder_open(opened->server.socket, &options, &cache);
