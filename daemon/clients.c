@@ -118,6 +118,14 @@ bool clients_view_pinned(const struct clients *clients, uint32_t segment)
 	return false;
 }
 
+bool clients_index_pinned(const struct clients *clients, uint32_t segment)
+{
+	for (uint32_t i = 0; i < clients->count; i++)
+		if (grace_index_pinned(clients->list[i].control, segment))
+			return true;
+	return false;
+}
+
 uint64_t clients_oldest_section(const struct clients *clients)
 {
 	uint64_t oldest = UINT64_MAX;

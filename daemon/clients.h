@@ -35,6 +35,7 @@ void clients_read(struct clients *clients, struct cache_thread *keeper);
 /* epoch/grace.h, for all of them. */
 bool clients_write_pinned(const struct clients *clients, uint32_t segment);
 bool clients_view_pinned(const struct clients *clients, uint32_t segment);
+bool clients_index_pinned(const struct clients *clients, uint32_t segment);
 uint64_t clients_oldest_section(const struct clients *clients);
 uint32_t clients_revoked(const struct clients *clients);
 uint32_t clients_revoke(const struct clients *clients, uint64_t epoch);

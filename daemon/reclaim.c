@@ -7,8 +7,8 @@
  *	GRACE     empty: no slot refers to its objects any more; we wait for the sections that may still see them
  *	PINNED    only views can still hold it
  *
- * and a split index segment through GRACE alone, but it also waits until no revoked thread is left: the late
- * compare-and-swap of such a thread must find the bucket as it left it.
+ * A replaced index segment goes through the last two in the same way; only that who may hold it in PINNED are those who are about
+ * to change one of its buckets: their late compare-and-swap must find the bucket as they left it.
  *
  * The order of the steps is what makes it safe (epoch/epoch.h): state word, barrier, write pins, unlink, epoch, barrier, epoch words,
  * view pins. A thread that sits in a section for too long (stall.h) while somebody waits for memory is revoked; then the pins are
@@ -355,7 +355,7 @@ static uint32_t finish(struct reclaim *reclaim)
 			enter_stage(reclaim, segment, STAGE_PINNED);
 		if (work->stage != STAGE_PINNED)
 			continue;
-		if (work->reason == REASON_SPLIT ? clients_revoked(&reclaim->clients) != 0
+		if (work->reason == REASON_SPLIT ? clients_index_pinned(&reclaim->clients, segment)
 		                                 : clients_view_pinned(&reclaim->clients, segment))
 			continue;
 		give_back(reclaim, segment);

@@ -267,11 +267,13 @@ struct ghost_line {
 
 #define THREADS_MAX 1024
 #define PIN_SHARDS 8
+#define INDEX_PINS 2 /* a split is done in two segments at a time */
 
 /* One thread of the client. Written by that thread; epoch also by the keeper when it revokes. */
 struct thread_line {
 	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* 0: outside; else the epoch in which it entered, or EPOCH_REVOKED */
 	atomic_u64 write_pin;                    /* segment + 1 into which it writes at the moment; 0: none */
+	atomic_u64 index_pins[INDEX_PINS];       /* segments + 1 of the index that it is about to change; 0: none */
 	atomic_u64 hits, misses, sets, deletes;  /* counters */
 };
 #define EPOCH_REVOKED UINT64_MAX
@@ -337,6 +339,7 @@ static inline uint64_t layout_stamp(void)
 		USAGES,
 		USAGE_SAMPLE_BITS,
 		PIN_SHARDS,
+		INDEX_PINS,
 		SEGMENT_STATE_SHIFT,
 		SEGMENT_TENANT_SHIFT,
 		SEGMENT_CLASS_SHIFT,
@@ -370,6 +373,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct object, version),
 		offsetof(struct bucket, slots),
 		offsetof(struct thread_line, write_pin),
+		offsetof(struct thread_line, index_pins),
 		offsetof(struct thread_line, misses),
 		offsetof(struct control_page, threads),
 		sizeof(struct control_page),

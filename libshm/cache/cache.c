@@ -112,5 +112,7 @@ void cache_thread_stop(struct cache_thread *thread)
 
 	store_relaxed(&thread->reader.line->epoch, 0);
 	store_relaxed(&thread->reader.line->write_pin, 0);
+	for (int i = 0; i < INDEX_PINS; i++)
+		store_relaxed(&thread->reader.line->index_pins[i], 0);
 	fetch_sub_release(word, bit); /* R20 -> A20: the next owner continues this one's counters and runs */
 }

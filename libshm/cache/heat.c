@@ -17,6 +17,7 @@ void heat_note(struct cache_thread *thread, const void *key, size_t key_size, ui
 	uint64_t offset = word & SLOT_OFFSET_MASK;
 	uint64_t *recent = &thread->recent[offset * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_RECENT_BITS)];
 	atomic_u64 *slot;
+	uint32_t segment;
 
 	if (*recent == offset)
 		return;
@@ -26,9 +27,10 @@ void heat_note(struct cache_thread *thread, const void *key, size_t key_size, ui
 		return;
 	}
 	epoch_enter(&thread->reader);
-	slot = index_locate(arena, hash_key(arena->secret, key, key_size), word);
-	if (slot)
+	slot = index_locate(arena, hash_key(arena->secret, key, key_size), word, &segment);
+	if (slot && epoch_pin_index(&thread->reader, INDEX_PIN_SEGMENT, segment))
 		raise_word(slot, word);
+	epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 	epoch_exit(&thread->reader);
 }
 

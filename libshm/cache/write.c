@@ -360,7 +360,8 @@ static int attempt(struct writer *writer)
 	uint64_t now_ns;
 
 	writer->published = false;
-	if (!index_find(arena, writer->hash, request->key, request->key_size, &writer->chain))
+	if (!index_find_pinned(&writer->thread->reader, arena, writer->hash, request->key, request->key_size,
+	                       &writer->chain))
 		return -EUCLEAN;
 	/*
 	 * The clock is read after the chain. Had the key been written and deleted between a reading of the clock and of the
@@ -450,6 +451,7 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 
 		epoch_enter(&thread->reader);
 		result = attempt(&writer);
+		epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 		valid = epoch_exit(&thread->reader);
 		if (result == ATTEMPT_AGAIN || (!valid && !writer.published))
 			continue;
@@ -462,8 +464,10 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 		if (result == ATTEMPT_NO_MEMORY)
 			return -EAGAIN;
 		epoch_enter(&thread->reader);
-		if (index_find(&cache->arena, writer.hash, request->key, request->key_size, &writer.chain))
+		if (index_find_pinned(&thread->reader, &cache->arena, writer.hash, request->key, request->key_size,
+		                      &writer.chain))
 			index_displace(&writer.chain);
+		epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 		epoch_exit(&thread->reader);
 	}
 	if (result == LARDER_OK) {

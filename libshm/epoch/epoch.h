@@ -112,4 +112,35 @@ static inline void epoch_unpin_write(struct epoch_reader *reader)
 	store_release(&reader->line->write_pin, 0);
 }
 
+/*
+ * Index pin: while a thread may change the buckets of an index segment, the segment is not recycled, whether or not the
+ * thread's section is revoked meanwhile; so its late compare-and-swap finds the bucket as it left it. Pin what was found in the
+ * section, then look whether the section was revoked: either it is so late that it is told, or the keeper sees the pin. The
+ * first pin is of the segment to be changed, the second of the child that a split fills; each is taken away before it is set anew.
+ * False: the section was revoked, so this may be another segment by now, and must not be changed.
+ */
+enum index_pin { INDEX_PIN_SEGMENT, INDEX_PIN_CHILD };
+
+static inline bool epoch_pin_index(struct epoch_reader *reader, enum index_pin which, uint32_t segment)
+{
+	atomic_u64 *pin = &reader->line->index_pins[which];
+
+	if (reader->fenced) {
+		/* R24 -> A24: else both could miss each other, and a bucket be changed that is one no more. */
+		(void)exchange_relaxed(pin, (uint64_t)segment + 1); /* epoch_valid has the fence */
+	} else {
+		store_relaxed(pin, (uint64_t)segment + 1);
+		compiler_barrier(); /* R24 -> A24 by the keeper's membarrier */
+	}
+	failpoint("pin.index_set");
+	return epoch_valid(reader);
+}
+
+static inline void epoch_unpin_index(struct epoch_reader *reader, enum index_pin which)
+{
+	failpoint("pin.index_releasing");
+	/* R25 -> A25: the last change of a bucket comes before its memory is used again. */
+	store_release(&reader->line->index_pins[which], 0);
+}
+
 #endif

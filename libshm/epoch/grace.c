@@ -16,7 +16,7 @@
 static uint64_t read_word(atomic_u64 *word)
 {
 	/*
-	 * A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7
+	 * A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7; A24 <- R24; A25 <- R25
 	 * R16 -> A16: whoever writes the word only later sees what was unlinked, condemned or revoked before.
 	 */
 	return fetch_add_acq_rel(word, 0);
@@ -94,6 +94,24 @@ bool grace_write_pinned(const struct control *control, uint32_t segment)
 	return false;
 }
 
+static bool index_pinned(struct thread_line *line, uint64_t word)
+{
+	for (uint32_t which = 0; which < INDEX_PINS; which++)
+		if (read_word(&line->index_pins[which]) == word)
+			return true;
+	return false;
+}
+
+bool grace_index_pinned(const struct control *control, uint32_t segment)
+{
+	uint32_t count = lines(control);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (index_pinned(&control->page->threads[i], (uint64_t)segment + 1))
+			return true;
+	return false;
+}
+
 bool grace_view_pinned(const struct control *control, uint32_t segment)
 {
 	for (uint32_t shard = 0; shard < PIN_SHARDS; shard++)
@@ -108,7 +126,7 @@ bool grace_idle(const struct control *control)
 	uint32_t count = lines(control);
 
 	for (uint32_t i = 0; i < count; i++)
-		if (read_word(&control->page->threads[i].epoch) != 0 ||
+		if (read_word(&control->page->threads[i].epoch) != 0 || /* index pins are set in sections only */
 		    read_word(&control->page->threads[i].write_pin) != 0)
 			return false;
 	for (uint32_t segment = 0; segment < control->segment_count; segment++)

@@ -33,6 +33,9 @@ uint32_t grace_revoked(const struct control *control);
 /* Whether a thread of the client is writing into the segment, or about to look whether it may. */
 bool grace_write_pinned(const struct control *control, uint32_t segment);
 
+/* Whether a thread of the client is changing the buckets of an index segment, or about to look whether it may. */
+bool grace_index_pinned(const struct control *control, uint32_t segment);
+
 /* Whether a view of the client holds the segment. */
 bool grace_view_pinned(const struct control *control, uint32_t segment);
 

@@ -77,10 +77,9 @@ static uint64_t empty_pack(uint64_t sequence, uint64_t removed_word)
  * A full bucket's last object moves only forward, into the overflow bucket that replaces it, and the last slot is read last; so a
  * key that is there throughout is never missed.
  */
-atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word)
+atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word, uint32_t *ret_segment)
 {
-	uint32_t segment;
-	struct bucket *bucket = index_home(arena, hash, &segment);
+	struct bucket *bucket = index_home(arena, hash, ret_segment);
 
 	for (int level = 0; bucket && level < CHAIN_BUCKETS; level++) {
 		uint64_t last = 0;
@@ -90,7 +89,7 @@ atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word
 			if (last == word)
 				return &bucket->slots[i];
 		}
-		bucket = slot_is_link(last) ? index_linked(arena, segment, last) : NULL;
+		bucket = slot_is_link(last) ? index_linked(arena, *ret_segment, last) : NULL;
 	}
 	return NULL;
 }
@@ -221,8 +220,8 @@ static bool holds_buckets(const struct arena *arena, uint32_t segment)
 	return state == SEGMENT_INDEX || state == SEGMENT_RETIRED;
 }
 
-bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
-                struct index_chain *ret_chain)
+bool index_find_pinned(struct epoch_reader *reader, const struct arena *arena, uint64_t hash, const void *key,
+                       size_t key_size, struct index_chain *ret_chain)
 {
 	uint32_t segment;
 
@@ -231,11 +230,14 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 	for (;;) {
 		struct bucket *bucket = index_home(arena, hash, &segment);
 
-		if (!bucket || !holds_buckets(arena, segment))
+		if (!bucket || (reader && !epoch_pin_index(reader, INDEX_PIN_SEGMENT, segment)) ||
+		    !holds_buckets(arena, segment))
 			return false;
 		if (!index_read_chain(arena, segment, hash_home(hash, arena->homes), ret_chain)) {
-			if (!split_bucket(arena, segment, ret_chain->home))
+			if (!split_bucket_pinned(reader, arena, segment, ret_chain->home))
 				return false;
+			if (reader)
+				epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
 			continue;
 		}
 		if (ret_chain->damaged)
@@ -253,6 +255,12 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 		}
 	}
 	return true;
+}
+
+bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
+                struct index_chain *ret_chain)
+{
+	return index_find_pinned(NULL, arena, hash, key, key_size, ret_chain);
 }
 
 /* ---- changes ------------------------------------------------------------------------------------------------------- */

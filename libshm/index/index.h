@@ -15,6 +15,7 @@
 #endif
 
 #include "base/hash.h"
+#include "epoch/epoch.h"
 #include "object/object.h"
 
 /* ---- slot words -------------------------------------------------------------------------------------------------- */
@@ -180,8 +181,8 @@ static inline __attribute__((always_inline)) uint32_t bucket_match(const struct 
  */
 uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key, size_t key_size);
 
-/* The slot of the chain of a hash that holds a word; NULL: none does. */
-atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word);
+/* The slot of the chain of a hash that holds a word, and the index segment it is in; NULL: none does. */
+atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word, uint32_t *ret_segment);
 
 /*
  * Where a key probably is: the word of a slot with an object; 0: it is not there; a link: in another bucket, which index_search
@@ -280,9 +281,14 @@ enum index_result {
 };
 
 /*
- * Reads the chain of a key and finds the key in it, having completed whatever others left pending. False: the arena is
- * scribbled on, and there is no chain or not one that can be written to.
+ * Reads the chain of a key and finds the key in it, having completed whatever others left pending. The segment of the chain stays
+ * pinned (INDEX_PIN_SEGMENT): whoever changes the chain does so before taking the pin away. False: the section was
+ * revoked; or the arena is scribbled on, and there is no chain or not one that can be written to.
  */
+bool index_find_pinned(struct epoch_reader *reader, const struct arena *arena, uint64_t hash, const void *key,
+                       size_t key_size, struct index_chain *ret_chain);
+
+/* The same for the keeper, from which nothing has to be held. */
 bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_t key_size,
                 struct index_chain *ret_chain);
 

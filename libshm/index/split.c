@@ -17,7 +17,7 @@
  * Why a helper that comes late harms nobody: after step 4 there is no never-used slot in the child, and there was none when
  * step 4 was taken by whoever took it; so all its compare-and-swaps fail. That holds even for a thread that was revoked
  * and computes its lists from recycled objects: objects of this bucket are recycled only after they were unlinked, for
- * which the keeper first moves the bucket.
+ * which the keeper first moves the bucket. Nor is the child used again for something else meanwhile: a helper pins it first.
  *
  * Claims of overflow buckets are never given up, so where keys come and go a segment is crowded after a time although it has few.
  * Such a segment is built anew by the same steps, with one child of its own depth instead of two.
@@ -170,7 +170,22 @@ static void fill_chain(const struct arena *arena, uint32_t child, uint32_t home,
 	}
 }
 
-bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)
+/* As fill_chain, of a child that stays what it is meanwhile. reader: NULL for the keeper. False: the section was revoked. */
+static bool fill_child(struct epoch_reader *reader, const struct arena *arena, uint32_t child, uint32_t home,
+                       const struct word_list *list)
+{
+	bool pinned = reader && epoch_pin_index(reader, INDEX_PIN_CHILD, child);
+
+	if (pinned)
+		failpoint("split.child_pinned");
+	if (pinned || !reader)
+		fill_chain(arena, child, home, list);
+	if (reader)
+		epoch_unpin_index(reader, INDEX_PIN_CHILD);
+	return pinned || !reader;
+}
+
+bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena, uint32_t segment, uint32_t home)
 {
 	struct bucket *bucket = &index_buckets(arena, segment)[home];
 	struct word_list lists[2];
@@ -196,14 +211,20 @@ bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)
 		lists[0].count = lists[1].count = 0;
 		freeze_chain(arena, segment, home, &split, lists);
 		failpoint("split.slots_frozen");
-		fill_chain(arena, split.low, home, &lists[0]);
+		if (!fill_child(reader, arena, split.low, home, &lists[0]))
+			return false;
 		failpoint("split.low_filled");
-		if (split.high != split.low)
-			fill_chain(arena, split.high, home, &lists[1]);
+		if (split.high != split.low && !fill_child(reader, arena, split.high, home, &lists[1]))
+			return false;
 		/* R18 -> A18: who is sent on to a child must find everything there. */
 		cas_acq_rel(&bucket->control, &control, control | CONTROL_MOVED);
 		failpoint("split.moved");
 	}
+}
+
+bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)
+{
+	return split_bucket_pinned(NULL, arena, segment, home);
 }
 
 bool split_finish(const struct arena *arena, uint32_t segment)

@@ -3,7 +3,7 @@
 #ifndef LARDER_INDEX_SPLIT_H
 #define LARDER_INDEX_SPLIT_H
 
-#include "arena/arena.h"
+#include "epoch/epoch.h"
 
 /*
  * Keeper: begins to split an index segment, with two free segments for its children. False: no two segments are free, the
@@ -18,14 +18,19 @@ bool split_begin(const struct arena *arena, uint32_t segment);
 bool split_begin_rebuild(const struct arena *arena, uint32_t segment);
 
 /*
- * Moves one bucket to the children, or finishes what another began. Any number may do this at once or die in it. Inside
- * an epoch section, except in the keeper. False: the segment is not being split (or the arena is scribbled on).
+ * Keeper: moves one bucket to the children, or finishes what another began. Any number may do this at once or die in it.
+ * False: the segment is not being split (or the arena is scribbled on).
  */
 bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home);
 
 /*
+ * The same for everybody else, who has pinned the segment. False also: the section was revoked.
+ */
+bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena, uint32_t segment, uint32_t home);
+
+/*
  * Keeper: when every bucket has been moved, lets the directory name the children and retires the segment. It may be recycled
- * after a grace period, once no thread of any client is revoked: a late compare-and-swap in it must not meet other contents.
+ * after a grace period, once no thread has pinned it: a late compare-and-swap in it must not meet other contents.
  * False: what the segment table says of the segment cannot be (the arena is scribbled on); nothing was done.
  */
 bool split_finish(const struct arena *arena, uint32_t segment);

@@ -14,8 +14,8 @@
  * nobody (what a segment's next owner has not written yet).
  *
  * RUN 3, the index itself: a late compare-and-swap in an index segment must not meet other contents, and no generation in its
- * expected word protects it there (never used is zero everywhere). So an index segment is used again only when, after its grace
- * period, no thread is left that is revoked and has not noticed.
+ * expected word protects it there (never used is zero everywhere). So who wants to change a bucket pins its segment, then makes
+ * sure that it was not revoked before; and an index segment is used again only when, after its grace period, nobody has it pinned.
  *
  * One home, two slots, three segments of one object. cell[s] is what is in the memory of segment s: key 1 or 2, the counter 3
  * (frozen 4), a value 5, which is nobody's counter but has the bytes of one that is not frozen.
@@ -121,17 +121,33 @@ proctype World() {
 	cell[0] = (RUN == 1 -> 2 : 5) /* used again, for another key or value */
 }
 
-bool reused;            /* index segment 0 */
+#define NOTHING 9
+
+bool reused;              /* index segment 0 */
 byte directory, lines[2]; /* epoch words of two threads */
+byte pins[2] = NOTHING;
 
 proctype Visitor(byte me, times) {
-	byte entered, segment;
+	byte entered, segment; bool ok;
 	do
 	:: times > 0 ->
 		entered = epoch;
 		lines[me] = entered;
+#ifdef BROKEN_PIN_AFTER_CHECK
 		segment = directory;
-		assert(segment == 1 || !reused); /* the late compare-and-swap */
+		ok = (lines[me] == entered);
+		pins[me] = segment;
+#else
+		segment = directory;
+		pins[me] = segment;
+#ifdef BROKEN_UNCHECKED
+		ok = true;
+#else
+		ok = (lines[me] == entered);
+#endif
+#endif
+		assert(segment == 1 || !ok || !reused); /* the late compare-and-swap */
+		pins[me] = NOTHING;
 		lines[me] = 0;
 		times--
 	:: else -> break
@@ -148,8 +164,8 @@ proctype Retire() {
 		if :: w == 0 || w >= g -> i++ :: else -> if :: CAS(lines[i], w, REVOKED) :: true fi fi
 	:: else -> break
 	od;
-#ifndef BROKEN_IGNORES_REVOKED
-	lines[0] != REVOKED; lines[1] != REVOKED;
+#ifndef BROKEN_IGNORES_PINS
+	pins[0] != 0; pins[1] != 0;
 #endif
 	reused = true
 }

@@ -147,7 +147,9 @@ add pass     revoked -DRUN=2
 add pass     revoked -DRUN=3
 add caught   revoked -DRUN=1 -DBROKEN_UNCHECKED
 add caught   revoked -DRUN=2 -DBROKEN_UNCHECKED
-add caught   revoked -DRUN=3 -DBROKEN_IGNORES_REVOKED
+add caught   revoked -DRUN=3 -DBROKEN_IGNORES_PINS
+add caught   revoked -DRUN=3 -DBROKEN_UNCHECKED
+add caught   revoked -DRUN=3 -DBROKEN_PIN_AFTER_CHECK
 
 add pass     unlink
 add caught   unlink  -DBROKEN_NO_RECHECK

@@ -27,6 +27,7 @@ my %weaker = (
 	cas_acq_rel       => { R => ['cas_acquire'], A => ['cas_release'] },
 	exchange_acquire  => { A => [ 'exchange_relaxed', 'store_release' ] },
 	fetch_add_release => { R => ['fetch_add_relaxed'] },
+	exchange_relaxed  => { R => ['store_relaxed'] },
 	fetch_add_acq_rel => { R => ['fetch_add_acquire'], A => ['fetch_add_release'] },
 	fence_acquire     => { A => ['fence_nothing'] },
 	fence_release     => { R => ['fence_nothing'] },
@@ -35,7 +36,6 @@ my %weaker = (
 # What base/atomics.h does not need otherwise.
 my $wrappers = <<'END';
 #define fetch_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
-#define exchange_relaxed(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define fetch_add_acquire(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acquire)
 #define cas_acquire(p, expected, desired) \
 	atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acquire, memory_order_acquire)

@@ -20,7 +20,8 @@
 #define EXIT_TOLD 3 /* failed, and has said so */
 
 static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_litmus, weak_scenarios_cache,
-	                                                      weak_scenarios_index, weak_scenarios_reclaim };
+	                                                      weak_scenarios_index, weak_scenarios_reclaim,
+	                                                      weak_scenarios_retire };
 
 static double seconds(void)
 {

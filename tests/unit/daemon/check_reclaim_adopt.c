@@ -295,18 +295,20 @@ START_TEST(test_growth_gets_memory_from_the_oldest)
 }
 END_TEST
 
-/* A thread that was revoked may still hold a compare-and-swap for a bucket of the split segment. */
-START_TEST(test_split_segment_waits_for_revoked_threads)
+/* A thread that was revoked may still hold a compare-and-swap for a bucket of the segment that it pinned. */
+START_TEST(test_split_segment_waits_for_who_pinned_it)
 {
 	struct house house;
-	atomic_u64 *epoch;
+	struct epoch_reader *reader;
 	uint32_t segment;
 
 	house_start(&house, MIB, NEVER_MS);
 	segment = first_segment(&house);
-	epoch = &house.guest.thread.reader.line->epoch;
+	reader = &house.guest.thread.reader;
 	fill(&house);
-	store_release(epoch, EPOCH_REVOKED);
+	epoch_enter(reader);
+	ck_assert(epoch_pin_index(reader, INDEX_PIN_SEGMENT, segment));
+	store_release(&reader->line->epoch, EPOCH_REVOKED);
 	store_relaxed(&house.arena->table[segment].overflow_used, house.arena->overflows);
 	house_work(&house);
 	ck_assert_int_eq(house_state(&house, segment), SEGMENT_RETIRED);
@@ -320,9 +322,10 @@ START_TEST(test_split_segment_waits_for_revoked_threads)
 	succeed(&house);
 	house_work(&house);
 	ck_assert_int_eq(house_state(&house, segment), SEGMENT_RETIRED);
-	store_release(epoch, 0);
+	epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
 	house_work(&house);
-	ck_assert_int_eq(house_state(&house, segment), SEGMENT_FREE);
+	ck_assert_int_eq(house_state(&house, segment), SEGMENT_FREE); /* it may be revoked still */
+	ck_assert(!epoch_exit(reader));
 	expect_filled(&house);
 	house_stop(&house);
 }
@@ -341,6 +344,6 @@ int main(void)
 	tcase_add_test(tests, test_keepers_that_die_all_the_time);
 	tcase_add_test(tests, test_index_grows_by_several_levels);
 	tcase_add_test(tests, test_growth_gets_memory_from_the_oldest);
-	tcase_add_test(tests, test_split_segment_waits_for_revoked_threads);
+	tcase_add_test(tests, test_split_segment_waits_for_who_pinned_it);
 	return suite_run("reclaim adopt", tests);
 }

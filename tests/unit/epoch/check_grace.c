@@ -135,6 +135,21 @@ START_TEST(test_write_pin_holds_its_segment_only)
 }
 END_TEST
 
+START_TEST(test_index_pins_hold_their_segments_only)
+{
+	struct page page;
+
+	page_start(&page, 2);
+	for (uint32_t which = 0; which < INDEX_PINS; which++)
+		store_relaxed(&page.control->page->threads[1].index_pins[which], 5 + 2 * which + 1);
+	for (uint32_t segment = 0; segment < page.world.segments; segment++)
+		ck_assert_int_eq(grace_index_pinned(page.control, segment), segment == 5 || segment == 7);
+	store_relaxed(&page.control->page->threads[2].index_pins[0], 9 + 1); /* a line never used */
+	ck_assert(!grace_index_pinned(page.control, 9));
+	page_stop(&page);
+}
+END_TEST
+
 START_TEST(test_view_pin_in_any_shard_holds_its_segment_only)
 {
 	struct page page;
@@ -342,6 +357,7 @@ int main(void)
 	tcase_add_test(tests, test_only_older_sections_are_revoked);
 	tcase_add_test(tests, test_grace_period_raises_the_epoch);
 	tcase_add_test(tests, test_write_pin_holds_its_segment_only);
+	tcase_add_test(tests, test_index_pins_hold_their_segments_only);
 	tcase_add_test(tests, test_view_pin_in_any_shard_holds_its_segment_only);
 	tcase_add_test(tests, test_idle_when_nothing_is_in_use);
 	tcase_add_test(tests, test_keeper_or_section_sees_the_other);
