@@ -158,7 +158,9 @@ static bool take_away(struct evacuation *evacuation, const struct object_view *o
 	struct index_chain chain;
 	bool counted = false;
 
-	while (index_find_object(evacuation->arena, object, evacuation->word.generation, &chain)) {
+	for (int attempt = 0; attempt < INDEX_ATTEMPTS &&
+	                      index_find_object(evacuation->arena, object, evacuation->word.generation, &chain);
+	     attempt++) {
 		uint32_t heat = slot_heat(chain.words[chain.found]);
 		enum pool pool;
 

@@ -29,7 +29,7 @@ static bool in_directory(const struct arena *arena, uint32_t segment)
 /* Whether a split of which it is a child is unfinished. */
 static bool is_child(const struct arena *arena, uint32_t segment)
 {
-	for (uint32_t parent = 0; parent < arena->segment_count; parent++) {
+	for (uint32_t parent = arena->system_segments; parent < arena->segment_count; parent++) {
 		uint64_t children = load_relaxed(&arena->table[parent].children);
 
 		if (children && segment_load(arena, parent).state == SEGMENT_INDEX &&
@@ -52,7 +52,7 @@ static uint32_t choose(const struct arena *arena)
 {
 	uint32_t crowded = GROWTH_NONE, used, most = 0;
 
-	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
 		if (segment_load(arena, segment).state != SEGMENT_INDEX)
 			continue;
 		if (load_relaxed(&arena->table[segment].children) != 0)

@@ -60,6 +60,7 @@ struct reclaim {
 	struct tenants tenants;
 	struct estimate estimate;
 	struct clients clients;
+	uint64_t epoch;     /* the one that began last */
 	uint32_t in_work;   /* segments in a stage */
 	struct work work[]; /* for each segment */
 };
@@ -111,7 +112,7 @@ static uint64_t condemn_expired(struct reclaim *reclaim, uint64_t now_ms)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
+	for (uint32_t segment = reclaim->arena->system_segments; segment < reclaim->arena->segment_count; segment++) {
 		struct segment_word word = segment_load(reclaim->arena, segment);
 		uint64_t expires_ms;
 
@@ -260,7 +261,6 @@ static uint32_t drain(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
 	uint32_t drained = 0;
-	uint64_t epoch;
 
 	for (uint32_t segment = 0; segment < arena->segment_count && drained < EVACUATE_BATCH; segment++) {
 		struct work *work = &reclaim->work[segment];
@@ -281,10 +281,10 @@ static uint32_t drain(struct reclaim *reclaim)
 	}
 	if (!drained)
 		return 0;
-	epoch = grace_begin(arena);
+	reclaim->epoch = grace_begin(arena, reclaim->epoch);
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++)
 		if (reclaim->work[segment].stage == STAGE_GRACE && reclaim->work[segment].epoch == UINT64_MAX)
-			reclaim->work[segment].epoch = epoch;
+			reclaim->work[segment].epoch = reclaim->epoch;
 	return drained;
 }
 
@@ -369,7 +369,8 @@ static void retire_index(struct reclaim *reclaim, uint32_t segment)
 {
 	failpoint("reclaim.index_retired");
 	reclaim->work[segment].reason = REASON_SPLIT;
-	reclaim->work[segment].epoch = grace_begin(reclaim->arena);
+	reclaim->epoch = grace_begin(reclaim->arena, reclaim->epoch);
+	reclaim->work[segment].epoch = reclaim->epoch;
 	enter_stage(reclaim, segment, STAGE_GRACE);
 }
 
@@ -391,6 +392,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	struct survey survey;
 	bool growing, resizing;
 
+	grace_restore(arena, reclaim->epoch);
 	survey_take(arena, &survey);
 	free = survey.free;
 	resizing = resize_step(&reclaim->resize, &survey);
@@ -450,7 +452,7 @@ static void adopt(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
 
-	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
 		switch (segment_load(arena, segment).state) {
 		case SEGMENT_CONDEMNED:
 			/* Its memory is untouched. If it must go, it will be chosen again. */
@@ -494,6 +496,7 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 	tenants_init(&reclaim->tenants, arena);
 	evacuator_init(&reclaim->evacuator, keeper);
 	growth_init(&reclaim->growth);
+	reclaim->epoch = grace_first(arena);
 	failpoint("adopt.beginning");
 	adopt(reclaim);
 	return reclaim;

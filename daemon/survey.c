@@ -45,9 +45,11 @@ void survey_take(const struct arena *arena, struct survey *ret_survey)
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
 		struct segment_word word = segment_load(arena, segment);
 
+		ret_survey->absent += word.state == SEGMENT_ABSENT;
+		if (segment < arena->system_segments) /* whatever else somebody may have written there */
+			continue;
 		ret_survey->free += word.state == SEGMENT_FREE;
 		ret_survey->index += word.state == SEGMENT_INDEX || word.state == SEGMENT_RETIRED;
-		ret_survey->absent += word.state == SEGMENT_ABSENT;
 		ret_survey->shares[word.tenant].condemned += word.state == SEGMENT_CONDEMNED;
 		if (word.state != SEGMENT_OPEN)
 			continue;

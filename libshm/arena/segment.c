@@ -3,6 +3,7 @@
 
 #include "base/failpoint.h"
 
+#define ATTEMPTS 1000 /* to change a word: only who overwrites it all the time keeps somebody from it for so long */
 #define EXPIRY_GRAIN_MS UINT64_C(250) /* the bound is raised in steps, so that writers seldom touch the table */
 
 void segment_clear_index(const struct arena *arena, uint32_t segment)
@@ -49,12 +50,13 @@ void segment_format(struct arena *arena)
 static bool take_free(const struct arena *arena, enum segment_state state, uint32_t slab, uint32_t chunks,
                       uint64_t now_ms, uint32_t *ret_segment, uint32_t *ret_generation)
 {
-	uint32_t hint = load_relaxed(&arena->header->search_hint);
+	uint32_t start = load_relaxed(&arena->header->search_hint) - arena->system_segments;
+	uint32_t candidates = arena->segment_count - arena->system_segments;
 
 	if (chunks > arena->chunks)
 		return false;
-	for (uint32_t i = 0; i < arena->segment_count; i++) {
-		uint32_t segment = (uint32_t)(((uint64_t)hint + i) % arena->segment_count);
+	for (uint32_t i = 0; i < candidates; i++) {
+		uint32_t segment = arena->system_segments + (uint32_t)(((uint64_t)start + i) % candidates);
 		struct segment_entry *entry = &arena->table[segment];
 		uint64_t packed = load_relaxed(&entry->state);
 		struct segment_word word = segment_unpack(packed);
@@ -87,7 +89,7 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
 	atomic_u64 *state = &arena->table[segment].state;
 	uint64_t packed = load_relaxed(state);
 
-	for (;;) {
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct segment_word word = segment_unpack(packed);
 
 		if (word.state != SEGMENT_OPEN || segment_slab(word) != slab ||
@@ -101,6 +103,7 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
 		failpoint("segment.chunks_taken");
 		return true;
 	}
+	return false;
 }
 
 /* What was taken of it in vain comes back when the keeper counts. */
@@ -138,7 +141,7 @@ bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chun
 	uint32_t current = load_relaxed(open); /* a hint: take_from checks what it names */
 	struct segment_word kept = { .state = SEGMENT_FREE };
 
-	if (current > 0 && current <= arena->segment_count) {
+	if (current > arena->system_segments && current <= arena->segment_count) {
 		if (take_from(arena, current - 1, slab, chunks, ret_generation, ret_chunk)) {
 			*ret_segment = current - 1;
 			return true;
@@ -162,7 +165,7 @@ void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t 
 	uint64_t now = load_relaxed(bound);
 
 	/* A writer holds the segment by its pin and gives that up with release, so the keeper sees the bound it left. */
-	while (now < expires_ms)
+	for (int attempt = 0; now < expires_ms && attempt < ATTEMPTS; attempt++)
 		if (cas_relaxed(bound, &now, (expires_ms + EXPIRY_GRAIN_MS - 1) / EXPIRY_GRAIN_MS * EXPIRY_GRAIN_MS)) {
 			failpoint("segment.bound_raised");
 			return;
@@ -174,7 +177,10 @@ bool segment_change(const struct arena *arena, uint32_t segment, enum segment_st
 	atomic_u64 *state = &arena->table[segment].state;
 	uint64_t packed = load_relaxed(state);
 
-	for (;;) {
+	/* Whatever somebody wrote into the table, header and tables themselves get no other use. */
+	if (segment < arena->system_segments && to != SEGMENT_SYSTEM)
+		return false;
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct segment_word word = segment_unpack(packed);
 
 		if (word.state != from)
@@ -183,6 +189,7 @@ bool segment_change(const struct arena *arena, uint32_t segment, enum segment_st
 		if (cas_relaxed(state, &packed, segment_pack(word)))
 			return true;
 	}
+	return false;
 }
 
 bool segment_take_index(const struct arena *arena, uint32_t *ret_segment)

@@ -101,9 +101,14 @@ static void count_entries(struct cache_thread *thread, struct larder_stat *stat)
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
 		uint32_t home = 0;
 
-		while (home < arena->homes && segment_load(arena, segment).state == SEGMENT_INDEX)
-			if (add_section(thread, segment, home, &totals))
-				home += HOMES_PER_SECTION;
+		for (int attempt = 0; attempt < READ_ATTEMPTS && home < arena->homes; attempt++) {
+			if (segment_load(arena, segment).state != SEGMENT_INDEX)
+				break;
+			if (!add_section(thread, segment, home, &totals))
+				continue;
+			home += HOMES_PER_SECTION;
+			attempt = 0;
+		}
 	}
 	stat->entries = totals.entries;
 	stat->key_bytes = totals.key_bytes;

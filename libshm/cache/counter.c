@@ -20,6 +20,8 @@
 #include "base/failpoint.h"
 #include "cache/internal.h"
 
+#define ATTEMPTS 1000 /* at a counter: then the whole write begins again, which is bounded by time */
+
 /* Both words; torn or old values are harmless, for every use ends in a compare-and-swap of both. */
 static struct pair counter_words(struct counter *counter)
 {
@@ -33,12 +35,12 @@ static struct pair counter_words(struct counter *counter)
 enum freeze counter_freeze(const struct epoch_reader *reader, struct counter *counter, uint64_t expected,
                            int64_t *ret_value, uint64_t *ret_version)
 {
-	for (;;) {
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct pair words = counter_words(counter);
 		struct pair frozen = words;
 
 		if (!epoch_valid(reader))
-			return FREEZE_REVOKED;
+			return FREEZE_AGAIN;
 		*ret_value = (int64_t)words.low;
 		*ret_version = words.high >> 1;
 		if (expected && *ret_version != expected)
@@ -50,12 +52,13 @@ enum freeze counter_freeze(const struct epoch_reader *reader, struct counter *co
 			return FREEZE_DONE;
 		}
 	}
+	return FREEZE_AGAIN;
 }
 
-/* Return: 0; -EOVERFLOW; -EBUSY: the counter does not change in place (any more). */
+/* Return: 0; -EOVERFLOW; -EAGAIN: others were faster; -EBUSY: the counter does not change in place (any more). */
 static int add_in_place(struct counter *counter, int64_t delta, uint64_t now_version, struct write_result *ret_result)
 {
-	for (;;) {
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		struct pair words = counter_words(counter);
 		struct pair sum;
 		uint64_t version = words.high >> 1;
@@ -79,6 +82,7 @@ static int add_in_place(struct counter *counter, int64_t delta, uint64_t now_ver
 			return 0;
 		}
 	}
+	return -EAGAIN;
 }
 
 int counter_add(struct cache_thread *thread, const struct index_chain *chain, int64_t delta, uint64_t now_version,

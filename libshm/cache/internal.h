@@ -51,6 +51,12 @@ static inline __attribute__((always_inline)) bool cache_expired_coarsely(const s
 	return cache_expired(arena, expires_ms, &now_ms, ret_ttl_ms);
 }
 
+/*
+ * A section is revoked when it has lasted so long that somebody waits for it, and each time that time is longer. So that a read is
+ * bounded in any case, it finds nothing if that happens to it so many times in a row.
+ */
+#define READ_ATTEMPTS 10000
+
 #define NUMBER_TEXT 21 /* "-9223372036854775808" and a zero byte */
 
 /* Decimal text of a number into a buffer of NUMBER_TEXT bytes. Return: its length. */
@@ -68,9 +74,9 @@ int counter_add(struct cache_thread *thread, const struct index_chain *chain, in
 
 /*
  * Stops a counter from changing in place, so that its value can be carried to a new object. With expected not 0, only when
- * that is its version. The words are given back unless the section was revoked.
+ * that is its version. The words are given back unless the section was revoked, or others were faster all the time.
  */
-enum freeze { FREEZE_DONE, FREEZE_CHANGED, FREEZE_REVOKED };
+enum freeze { FREEZE_DONE, FREEZE_CHANGED, FREEZE_AGAIN };
 enum freeze counter_freeze(const struct epoch_reader *reader, struct counter *counter, uint64_t expected,
                            int64_t *ret_value, uint64_t *ret_version);
 

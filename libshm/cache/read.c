@@ -163,12 +163,15 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 	uint64_t ttl_ms;
 	int result;
 
-	for (;;) {
+	for (int attempt = 1;; attempt++) {
 		result = confirm(arena, &guess, key, key_size, &object) &&
 		                         !expired(arena, object.expires_ms, ret_item, &ttl_ms)
 		                 ? copy_out(&object, ttl_ms, buffer, buffer_size, ret_item)
 		                 : LARDER_MISS;
 		if (epoch_exit(&thread->reader))
+			break;
+		result = LARDER_MISS;
+		if (attempt == READ_ATTEMPTS)
 			break;
 		epoch_enter(&thread->reader);
 		guess = SLOT_LINK;
@@ -303,7 +306,7 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
 	struct object_view object;
 	int result;
 
-	for (;;) {
+	for (int attempt = 1;; attempt++) {
 		ret_view->segment = NO_SEGMENT;
 		result = confirm(arena, &guess, key, key_size, &object) ? pin_in_place(thread, &object, ret_view)
 		                                                        : LARDER_MISS;
@@ -311,6 +314,9 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
 			break;
 		if (ret_view->segment != NO_SEGMENT)
 			unpin(thread->cache, thread->shard, ret_view->segment);
+		result = LARDER_MISS;
+		if (attempt == READ_ATTEMPTS)
+			break;
 		epoch_enter(&thread->reader);
 		guess = SLOT_LINK;
 	}
@@ -482,6 +488,15 @@ static size_t read_group(const struct arena *arena, const uint64_t hashes[GROUP]
 	return hits;
 }
 
+/* Nothing of what was read can be used. */
+static size_t miss_group(struct larder_mget_entry *group, size_t keys)
+{
+	for (size_t i = 0; i < keys; i++)
+		if (group[i].result != -EINVAL)
+			group[i].result = LARDER_MISS;
+	return 0;
+}
+
 static __attribute__((noinline)) void note_entry(struct cache_thread *thread, const struct larder_mget_entry *entry,
                                                  uint64_t hash, uint64_t word)
 {
@@ -518,11 +533,17 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 			                    : 0;
 			fetch_bucket(arena, hashes[i]);
 		}
-		do {
+		for (int attempt = 1;; attempt++) {
 			epoch_enter(&thread->reader);
 			guess_group(arena, hashes, keys, guesses);
 			hits = read_group(arena, hashes, guesses, group, keys);
-		} while (__builtin_expect(!epoch_exit(&thread->reader), 0));
+			if (__builtin_expect(epoch_exit(&thread->reader), 1))
+				break;
+			if (attempt == READ_ATTEMPTS) {
+				hits = miss_group(group, keys);
+				break;
+			}
+		}
 		count(&thread->reader.line->misses, keys - hits);
 		count(&thread->reader.line->hits, hits);
 		note_group(thread, group, keys, hashes, guesses);

@@ -224,8 +224,9 @@ static void check_index(struct verifier *verifier)
 	struct index_walk walk = { 0 };
 	struct index_chain chain;
 	bool more = true;
+	int attempt = 0;
 
-	while (more) {
+	while (more && attempt++ < READ_ATTEMPTS) {
 		struct index_walk walk_before = walk;
 		struct cache_verify_counts counts_before = verifier->counts;
 
@@ -239,8 +240,12 @@ static void check_index(struct verifier *verifier)
 			walk = walk_before;
 			verifier->counts = counts_before;
 			more = true;
+			continue;
 		}
+		attempt = 0;
 	}
+	if (more)
+		fault(verifier, "the index could not be looked at: each time that took too long for somebody");
 }
 
 /* ---- data segments --------------------------------------------------------------------------------------------------- */

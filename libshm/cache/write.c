@@ -46,6 +46,7 @@ struct value_parts {
 	size_t added_size;
 };
 
+#define WRITE_ATTEMPTS 1000u                /* so often others may be faster before the time is looked at */
 #define LIFE_MAX_MS (UINT64_C(1) << 50) /* longer lives are cut to 35,000 years */
 
 /* Hybrid logical clock: milliseconds in the upper 48 bits; below them the fraction of the millisecond, or a count. */
@@ -176,7 +177,7 @@ static int carry_old(struct writer *writer, uint64_t expected)
 			return 0;
 		case FREEZE_CHANGED:
 			return LARDER_CHANGED;
-		case FREEZE_REVOKED:
+		case FREEZE_AGAIN:
 			return ATTEMPT_AGAIN;
 		}
 	}
@@ -255,7 +256,9 @@ static int write_incr(struct writer *writer)
 	if (old->counter) {
 		result = counter_add(writer->thread, &writer->chain, request->delta, writer->now_version,
 		                     writer->result);
-		writer->published = result != -EBUSY;
+		writer->published = result != -EBUSY && result != -EAGAIN;
+		if (result == -EAGAIN)
+			return ATTEMPT_AGAIN;
 		if (result != -EBUSY)
 			return result;
 	}
@@ -389,6 +392,24 @@ void cache_wake_keeper(const struct cache *cache)
 	platform_futex_wake(word);
 }
 
+/* How long a write may take that others are always faster than, or that waits for room: counted from when it first fails so. */
+struct patience {
+	uint64_t deadline_ms; /* 0: it has not failed yet */
+	uint32_t attempts;
+};
+
+static __attribute__((noinline)) uint64_t deadline_of(const struct cache *cache, struct patience *patience)
+{
+	if (!patience->deadline_ms)
+		patience->deadline_ms = monotonic_ms() + cache->timeout_ms;
+	return patience->deadline_ms;
+}
+
+static __attribute__((noinline)) bool exhausted(const struct cache *cache, struct patience *patience)
+{
+	return ++patience->attempts >= WRITE_ATTEMPTS && monotonic_ms() >= deadline_of(cache, patience);
+}
+
 /* Asks the keeper for room and waits for its answer. False: the time is over, or there is nothing to wait for. */
 static bool wait_for_room(const struct cache *cache, const struct writer *writer, int wanted, uint32_t seen_sequence,
                           uint64_t deadline_ms)
@@ -434,7 +455,7 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 	const struct cache *cache = thread->cache;
 	struct write_result written = { 0 };
 	struct writer writer; /* its chain is large, and filled when it is found */
-	uint64_t deadline_ms = 0;
+	struct patience patience = { 0 };
 	int result = check(request);
 
 	if (result)
@@ -453,15 +474,16 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 		result = attempt(&writer);
 		epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 		valid = epoch_exit(&thread->reader);
-		if (result == ATTEMPT_AGAIN || (!valid && !writer.published))
+		if (result == ATTEMPT_AGAIN || (!valid && !writer.published)) {
+			if (exhausted(cache, &patience))
+				return -EAGAIN;
 			continue;
+		}
 		if (result != ATTEMPT_NO_MEMORY && result != ATTEMPT_NO_SLOT)
 			break;
-		if (!deadline_ms)
-			deadline_ms = monotonic_ms() + cache->timeout_ms;
-		if (wait_for_room(cache, &writer, result, sequence, deadline_ms))
+		if (wait_for_room(cache, &writer, result, sequence, deadline_of(cache, &patience)))
 			continue;
-		if (result == ATTEMPT_NO_MEMORY)
+		if (result == ATTEMPT_NO_MEMORY || exhausted(cache, &patience))
 			return -EAGAIN;
 		epoch_enter(&thread->reader);
 		if (index_find_pinned(&thread->reader, &cache->arena, writer.hash, request->key, request->key_size,

@@ -13,6 +13,8 @@
 #include "base/failpoint.h"
 #include "base/platform.h"
 
+#define EPOCH_LIMIT (UINT64_C(1) << 62) /* nobody comes so far by counting */
+
 static uint64_t read_word(atomic_u64 *word)
 {
 	/*
@@ -34,14 +36,25 @@ int grace_barrier(const struct arena *arena)
 	return arena->plain_epochs ? platform_barrier() : 0;
 }
 
-uint64_t grace_begin(const struct arena *arena)
+uint64_t grace_first(const struct arena *arena)
 {
-	uint64_t epoch = load_relaxed(&arena->header->epoch) + 1;
+	uint64_t epoch = load_relaxed(&arena->header->epoch);
 
+	return epoch == 0 || epoch > EPOCH_LIMIT ? 1 : epoch;
+}
+
+void grace_restore(const struct arena *arena, uint64_t epoch)
+{
+	if (load_relaxed(&arena->header->epoch) != epoch)
+		store_release(&arena->header->epoch, epoch); /* R3 -> A3: as in grace_begin */
+}
+
+uint64_t grace_begin(const struct arena *arena, uint64_t last)
+{
 	/* R3 -> A3: who reads this epoch also sees that what is to be freed has been unlinked. */
-	store_release(&arena->header->epoch, epoch);
+	store_release(&arena->header->epoch, last + 1);
 	failpoint("grace.begun");
-	return epoch;
+	return last + 1;
 }
 
 uint64_t grace_oldest(const struct control *control)

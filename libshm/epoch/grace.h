@@ -12,8 +12,15 @@
  */
 int grace_barrier(const struct arena *arena);
 
-/* Begins a grace period: raises the epoch and returns the new one. What it shall free is unlinked already. */
-uint64_t grace_begin(const struct arena *arena);
+/*
+ * The keeper counts the epochs itself, and only tells the clients in the arena, where anybody may write: grace_first is where a keeper
+ * begins to count, and grace_restore says the epoch again that somebody wrote over.
+ */
+uint64_t grace_first(const struct arena *arena);
+void grace_restore(const struct arena *arena, uint64_t epoch);
+
+/* Begins a grace period: raises the epoch, which was the last one until now. Return: the new one. What it shall free is unlinked. */
+uint64_t grace_begin(const struct arena *arena, uint64_t last);
 
 /*
  * The oldest epoch in which a thread of the client is in a section; UINT64_MAX: none is. A grace period is over when for every

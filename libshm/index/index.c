@@ -217,13 +217,13 @@ static bool holds_buckets(const struct arena *arena, uint32_t segment)
 {
 	enum segment_state state = segment_load(arena, segment).state;
 
-	return state == SEGMENT_INDEX || state == SEGMENT_RETIRED;
+	return segment >= arena->system_segments && (state == SEGMENT_INDEX || state == SEGMENT_RETIRED);
 }
 
 bool index_find_pinned(struct epoch_reader *reader, const struct arena *arena, uint64_t hash, const void *key,
                        size_t key_size, struct index_chain *ret_chain)
 {
-	uint32_t segment;
+	uint32_t segment, attempts = 0;
 
 	ret_chain->hash = hash;
 	ret_chain->found = -1;
@@ -234,7 +234,8 @@ bool index_find_pinned(struct epoch_reader *reader, const struct arena *arena, u
 		    !holds_buckets(arena, segment))
 			return false;
 		if (!index_read_chain(arena, segment, hash_home(hash, arena->homes), ret_chain)) {
-			if (!split_bucket_pinned(reader, arena, segment, ret_chain->home))
+			if (++attempts == INDEX_ATTEMPTS ||
+			    !split_bucket_pinned(reader, arena, segment, ret_chain->home))
 				return false;
 			if (reader)
 				epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
@@ -244,6 +245,8 @@ bool index_find_pinned(struct epoch_reader *reader, const struct arena *arena, u
 			return false;
 		if (!control_intent(ret_chain->control))
 			break;
+		if (++attempts == INDEX_ATTEMPTS)
+			return false;
 		index_help(arena, segment, ret_chain->home, ret_chain->control);
 	}
 	for (uint32_t position = 0; position < chain_slots(ret_chain); position++) {
@@ -355,7 +358,7 @@ static enum index_result extend(const struct arena *arena, const struct index_ch
 		return INDEX_FULL;
 	}
 	index_seal(overflow);
-	for (;;) {
+	for (int attempt = 0; attempt < INDEX_ATTEMPTS; attempt++) {
 		uint64_t mirrored = load_acquire(&overflow->slots[0]); /* A1 <- R1; before the slot it mirrors */
 		uint64_t moving = load_acquire(last);                  /* A1 <- R1 */
 
@@ -372,6 +375,7 @@ static enum index_result extend(const struct arena *arena, const struct index_ch
 			return INDEX_LONGER;
 		}
 	}
+	return INDEX_AGAIN;
 }
 
 /* The sequence that follows, but neither 0 (never used) nor the one the slot was emptied under. */
@@ -428,10 +432,12 @@ bool index_find_object(const struct arena *arena, const struct object_view *obje
 bool index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation)
 {
 	struct index_chain chain;
-	bool found;
 
-	do
-		found = index_find_object(arena, object, generation, &chain);
-	while (found && !empty_slot(&chain, (uint32_t)chain.found));
-	return found;
+	for (int attempt = 0; attempt < INDEX_ATTEMPTS; attempt++) {
+		if (!index_find_object(arena, object, generation, &chain))
+			return false;
+		if (empty_slot(&chain, (uint32_t)chain.found))
+			return true;
+	}
+	return false;
 }

@@ -256,6 +256,12 @@ static inline bool index_lookup(const struct arena *arena, uint64_t hash, const 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /*
+ * Who fails to change a word fails because somebody else changed it, so that all together make progress; and nobody fails so often in a
+ * row but where words are overwritten by one who does not keep to the protocol.
+ */
+#define INDEX_ATTEMPTS 10000
+
+/*
  * What a writer saw of the chain in which a key belongs. The words are the ones it decided by: each change is a
  * compare-and-swap against them.
  */

@@ -115,8 +115,8 @@ static void freeze_chain(const struct arena *arena, uint32_t segment, uint32_t h
 		for (int i = 0; i < BUCKET_SLOTS; i++) {
 			word = load_acquire(&bucket->slots[i]); /* A1 <- R1; A19 <- R19 */
 			/* R1 -> A1: the frozen word still publishes its object. */
-			while (!(word & SLOT_FROZEN) && !cas_acq_rel(&bucket->slots[i], &word, word | SLOT_FROZEN))
-				;
+			for (int attempt = 0; attempt < INDEX_ATTEMPTS && !(word & SLOT_FROZEN); attempt++)
+				cas_acq_rel(&bucket->slots[i], &word, word | SLOT_FROZEN);
 			failpoint("split.slot_frozen");
 			if (slot_is_object(word) && object_parse(arena, slot_offset(word), &object)) {
 				uint64_t hash = hash_key(arena->secret, object.key, object.key_size);
@@ -193,7 +193,7 @@ bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena,
 
 	if (!read_split(arena, segment, &split))
 		return false;
-	for (;;) {
+	for (int attempt = 0; attempt < INDEX_ATTEMPTS; attempt++) {
 		uint64_t control = load_acquire(&bucket->control); /* A2 <- R2; A18 <- R18 */
 
 		if (control & CONTROL_MOVED)
@@ -220,6 +220,7 @@ bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena,
 		cas_acq_rel(&bucket->control, &control, control | CONTROL_MOVED);
 		failpoint("split.moved");
 	}
+	return false;
 }
 
 bool split_bucket(const struct arena *arena, uint32_t segment, uint32_t home)

@@ -17,6 +17,7 @@
 
 #define RUN_OBJECTS 8 /* a run should hold some objects, so that its last, unused bytes weigh little */
 #define RUN_CHUNKS_MAX 8
+#define RUN_ATTEMPTS 100 /* nobody condemns a segment so often just when chunks were taken from it */
 
 static uint32_t chunks_for(const struct arena *arena, uint64_t size)
 {
@@ -60,11 +61,14 @@ static int take_run(struct allocator *allocator, struct epoch_reader *reader, co
 	uint32_t chunks = chunks_for(arena, size);
 	uint32_t segment, generation, chunk;
 
-	do {
-		if (!segment_take_chunks(arena, slab, chunks, now_ms, &segment, &generation, &chunk))
+	for (int attempt = 0;; attempt++) {
+		if (attempt == RUN_ATTEMPTS ||
+		    !segment_take_chunks(arena, slab, chunks, now_ms, &segment, &generation, &chunk))
 			return -EAGAIN;
 		allocator->took_segment |= chunk == 0;
-	} while (!epoch_pin_write(reader, arena, segment, generation));
+		if (epoch_pin_write(reader, arena, segment, generation))
+			break;
+	}
 	failpoint("run.pinned");
 	begin_run(arena, segment, generation, chunk, chunks, ret_run);
 	return 0;

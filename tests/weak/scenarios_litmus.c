@@ -63,7 +63,7 @@ static void reuse_after_sections(void)
 	uint64_t epoch;
 
 	store_release(word, 0);
-	epoch = grace_begin(stage_arena);
+	epoch = grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch));
 	for (int round = 0; round < ROUNDS; round++) {
 		weak_expect(grace_barrier(stage_arena) == 0);
 		if (grace_oldest(control) >= epoch) {
@@ -211,7 +211,8 @@ static void view(void)
 static void revoke_and_look(void)
 {
 	store_release(word, 0);
-	grace_revoke(&stage_world.self.cache.control, grace_begin(stage_arena));
+	grace_revoke(&stage_world.self.cache.control,
+	             grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch)));
 	weak_expect(grace_barrier(stage_arena) == 0);
 	if (grace_oldest(&stage_world.self.cache.control) == UINT64_MAX &&
 	    !grace_view_pinned(&stage_world.self.cache.control, segment)) {
@@ -234,7 +235,8 @@ static void fenced_large(void)
 static void revoke_and_recycle(void)
 {
 	store_release(word, 0);
-	grace_revoke(&stage_world.self.cache.control, grace_begin(stage_arena));
+	grace_revoke(&stage_world.self.cache.control,
+	             grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch)));
 	weak_expect(grace_barrier(stage_arena) == 0);
 	if (grace_oldest(&stage_world.self.cache.control) == UINT64_MAX)
 		segment_recycle(stage_arena, segment);

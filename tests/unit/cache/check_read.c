@@ -391,7 +391,7 @@ static void revoked_body(void *context, uint32_t number)
 		return;
 	}
 	while (!load_acquire(&revoked->done))
-		revoked->times += grace_revoke(&revoked->client.cache.control, grace_begin(revoked->world.arena));
+		revoked->times += grace_revoke(&revoked->client.cache.control, grace_begin(revoked->world.arena, load_relaxed(&revoked->world.arena->header->epoch)));
 }
 
 START_TEST(test_revoked_calls_start_over)
@@ -463,8 +463,12 @@ static void get_over_the_epoch(struct overlap *overlap)
 {
 	struct cache_thread *thread = &overlap->client.thread;
 	struct larder_item item;
+	int result;
 
-	expect_equal(cache_get(thread, "key", 3, &thread->reader.line->epoch, 8, &item), 0);
+	do
+		result = cache_get(thread, "key", 3, &thread->reader.line->epoch, 8, &item);
+	while (result == LARDER_MISS); /* revoked too often */
+	expect_equal(result, 0);
 	expect_equal(item.value_size, 1);
 }
 
@@ -475,7 +479,9 @@ static void mget_over_the_epoch(struct overlap *overlap)
 		.key = "key", .key_size = 3, .buffer = &thread->reader.line->epoch, .buffer_size = 8
 	};
 
-	cache_mget(thread, &entry, 1);
+	do
+		cache_mget(thread, &entry, 1);
+	while (entry.result == LARDER_MISS);
 	expect_equal(entry.result, 0);
 	expect_equal(entry.item.value_size, 1);
 }
@@ -501,8 +507,12 @@ static void view_over_the_epoch(struct overlap *overlap)
 	struct larder_view *view = (struct larder_view *)(void *)(word - offsetof(struct larder_view, size));
 	struct larder_view mine = { .shard = overlap->client.thread.shard };
 	struct object_view object;
+	int result;
 
-	expect_equal(cache_view(&overlap->client.thread, "key", 3, view), 0);
+	do
+		result = cache_view(&overlap->client.thread, "key", 3, view);
+	while (result == LARDER_MISS);
+	expect_equal(result, 0);
 	expect_equal(pins(&overlap->client.cache), 1); /* of many attempts only the last one left a pin */
 	look_up(&overlap->world, "key", &object);
 	expect_equal(object.value_size, 1);

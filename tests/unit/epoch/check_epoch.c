@@ -23,7 +23,7 @@ START_TEST(test_section_shows_in_the_threads_line)
 		ck_assert(epoch_valid(reader));
 		ck_assert(epoch_exit(reader));
 		ck_assert_uint_eq(load_relaxed(&reader->line->epoch), 0);
-		grace_begin(world.arena);
+		grace_begin(world.arena, load_relaxed(&world.arena->header->epoch));
 	}
 	world_stop(&world);
 }
@@ -37,7 +37,7 @@ START_TEST(test_section_stays_in_the_epoch_in_which_it_began)
 	world_start(&world, MIB);
 	epoch_enter(reader);
 	ck_assert_uint_eq(load_relaxed(&reader->line->epoch), 1);
-	ck_assert_uint_eq(grace_begin(world.arena), 2);
+	ck_assert_uint_eq(grace_begin(world.arena, load_relaxed(&world.arena->header->epoch)), 2);
 	ck_assert_uint_eq(load_relaxed(&reader->line->epoch), 1);
 	ck_assert(epoch_exit(reader));
 	epoch_enter(reader);
@@ -56,7 +56,7 @@ START_TEST(test_revoked_section_is_not_valid)
 	for (int fenced = 0; fenced < 2; fenced++) {
 		reader->fenced = fenced;
 		epoch_enter(reader);
-		ck_assert_uint_eq(grace_revoke(&world.self.cache.control, grace_begin(world.arena)), 1);
+		ck_assert_uint_eq(grace_revoke(&world.self.cache.control, grace_begin(world.arena, load_relaxed(&world.arena->header->epoch))), 1);
 		ck_assert(!epoch_valid(reader));
 		ck_assert(!epoch_exit(reader));
 		ck_assert_uint_eq(load_relaxed(&reader->line->epoch), 0);
@@ -179,7 +179,7 @@ static bool period_over(const struct torture *torture, uint64_t epoch)
 
 static void end_period(struct torture *torture)
 {
-	uint64_t epoch = grace_begin(torture->world.arena);
+	uint64_t epoch = grace_begin(torture->world.arena, load_relaxed(&torture->world.arena->header->epoch));
 
 	for (uint32_t attempt = 0;; attempt++) {
 		if (grace_barrier(torture->world.arena) != 0)
