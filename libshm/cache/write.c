@@ -146,7 +146,8 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		if (index == INDEX_LONGER && index_crowded(arena, writer->chain.segment))
 			cache_wake_keeper(thread->cache);
 		/* In a segment whose split has begun nobody need wait for the keeper to come to this bucket. */
-		if (index == INDEX_FULL && !split_bucket(arena, writer->chain.segment, writer->chain.home))
+		if (index == INDEX_FULL &&
+		    !split_bucket_pinned(&thread->reader, arena, writer->chain.segment, writer->chain.home))
 			return ATTEMPT_NO_SLOT;
 		return ATTEMPT_AGAIN;
 	}
