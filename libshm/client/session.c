@@ -4,15 +4,18 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/layout.h"
 #include "base/wire.h"
 #include "client/channel.h"
 #include "larder.h"
 
-#define TRIES 5 /* a keeper that died while it let us in is replaced at once */
+#define TRIES 14 /* half a second of pauses in all */
+#define PAUSE_MS_MAX 64
 
 enum { WELCOME_LEASE, WELCOME_ARENA, WELCOME_CONTROL, WELCOME_FDS };
 
@@ -117,11 +120,16 @@ static int try_open(const char *path, uint64_t deadline_ms, struct session *ret_
 	return 0;
 }
 
+/* A keeper that dies while it lets us in is replaced soon. So who hangs up is asked again, but not for long: it may be no larderd. */
 int session_open(const char *path, uint64_t deadline_ms, struct session *ret_session, struct fault *fault)
 {
-	int result = -ECONNRESET;
+	int result = try_open(path, deadline_ms, ret_session, fault);
+	uint64_t pause_ms = 1;
 
-	for (int i = 0; result == -ECONNRESET && i < TRIES; i++)
+	for (int i = 1; result == -ECONNRESET && i < TRIES && monotonic_ms() + pause_ms < deadline_ms; i++) {
+		nanosleep(&(struct timespec){ .tv_nsec = (long)(pause_ms * NS_PER_MS) }, NULL);
 		result = try_open(path, deadline_ms, ret_session, fault);
+		pause_ms = pause_ms < PAUSE_MS_MAX ? pause_ms * 2 : pause_ms;
+	}
 	return result == -ECONNRESET ? -EPROTO : result;
 }

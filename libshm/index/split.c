@@ -176,8 +176,7 @@ static bool fill_child(struct epoch_reader *reader, const struct arena *arena, u
 {
 	bool pinned = reader && epoch_pin_index(reader, INDEX_PIN_CHILD, child);
 
-	if (pinned)
-		failpoint("split.child_pinned");
+	failpoint("split.child_pinned");
 	if (pinned || !reader)
 		fill_chain(arena, child, home, list);
 	if (reader)
