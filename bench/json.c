@@ -79,7 +79,7 @@ void json_number(struct json *json, const char *name, double number)
 {
 	begin_value(json, name);
 	if (isfinite(number))
-		printf("%.6g", number);
+		printf("%.7g", number);
 	else
 		fputs("null", stdout);
 }

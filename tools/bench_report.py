@@ -218,11 +218,14 @@ def quick_tables(data):
 def scaling_tables(data):
     out = []
     for series in data["series"]:
-        across = list(dict.fromkeys(point[0] for line in series["lines"] for point in line["points"]))
+        across = sorted({point[0] for line in series["lines"] for point in line["points"]})
         rows = []
         for line in series["lines"]:
             found = {point[0]: point[1] for point in line["points"]}
             rows.append([line["label"]] + [figure(found.get(value)) for value in across])
+        if not across:
+            out.append(f"By {series['across']}: nothing could be measured.")
+            continue
         out.append(markdown([f"{series['up']}, by {series['across']}"] + [f"{value:,.0f}" for value in across], rows))
     return "\n\n".join(out)
 

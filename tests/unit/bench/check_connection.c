@@ -66,10 +66,24 @@ START_TEST(test_more_than_the_buffer_holds_passes_through_it)
 }
 END_TEST
 
+/* So that a line begins near the end of the buffer and has to be moved to its front. */
+START_TEST(test_more_at_once_than_the_buffer_holds)
+{
+	static char block[10001];
+
+	memset(block, 'x', 9998);
+	memcpy(block + 9998, "\r\n", 3);
+	for (int i = 0; i < 10; i++)
+		say(block);
+	for (int i = 0; i < 10; i++)
+		ck_assert_uint_eq(strlen(connection_line(&connection)), 9998);
+}
+END_TEST
+
 START_TEST(test_a_line_that_came_in_parts)
 {
-	say("HD\r\nSTO");
-	ck_assert_str_eq(connection_line(&connection), "HD");
+	say("VALUE of something long\r\nSTO");
+	ck_assert_str_eq(connection_line(&connection), "VALUE of something long");
 	say("RED\r\n");
 	ck_assert_str_eq(connection_line(&connection), "STORED");
 }
@@ -106,6 +120,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, test_lines_and_bytes);
 	tcase_add_test(tests, test_more_than_the_buffer_holds_passes_through_it);
+	tcase_add_test(tests, test_more_at_once_than_the_buffer_holds);
 	tcase_add_test(tests, test_a_line_that_came_in_parts);
 	tcase_add_test(tests, test_the_other_end_goes_away);
 	tcase_add_test(tests, test_a_line_must_end_as_the_protocols_say);
