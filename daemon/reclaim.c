@@ -48,6 +48,7 @@ struct work {
 	enum reason reason;
 	uint64_t epoch;    /* GRACE: which must have been reached */
 	uint64_t since_ms; /* in this stage */
+	uint64_t held_ms;  /* since when a writer or a view is known to hold it there; 0: none is */
 };
 
 struct reclaim {
@@ -84,6 +85,13 @@ static void enter_stage(struct reclaim *reclaim, uint32_t segment, enum stage st
 	reclaim->in_work += (stage != STAGE_NONE) - (work->stage != STAGE_NONE);
 	work->stage = stage;
 	work->since_ms = monotonic_ms();
+	work->held_ms = 0;
+}
+
+static void note_held(struct work *work)
+{
+	if (work->held_ms == 0)
+		work->held_ms = monotonic_ms();
 }
 
 static bool condemn(struct reclaim *reclaim, uint32_t segment, enum reason reason)
@@ -129,7 +137,8 @@ static uint64_t condemn_expired(struct reclaim *reclaim, uint64_t now_ms)
 
 /*
  * Segments that can be expected to be free soon. One that a view or a writer has held for some time is not counted any more: who
- * holds it may itself be waiting for memory. Until then it is, or views held for a moment would drive everything else out.
+ * holds it may itself be waiting for memory. Until then it is, or views held for a moment would drive everything else out. One that
+ * only waits for its turn is counted however long that takes, or a keeper that cannot keep up would condemn ever more.
  */
 static uint32_t coming_free(const struct reclaim *reclaim)
 {
@@ -139,8 +148,7 @@ static uint32_t coming_free(const struct reclaim *reclaim)
 	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++) {
 		const struct work *work = &reclaim->work[segment];
 
-		coming += work->stage == STAGE_GRACE ||
-		          (work->stage != STAGE_NONE && now_ms - work->since_ms < HELD_MS);
+		coming += work->stage != STAGE_NONE && (work->held_ms == 0 || now_ms - work->held_ms < HELD_MS);
 	}
 	return coming;
 }
@@ -265,8 +273,12 @@ static uint32_t drain(struct reclaim *reclaim)
 	for (uint32_t segment = 0; segment < arena->segment_count && drained < EVACUATE_BATCH; segment++) {
 		struct work *work = &reclaim->work[segment];
 
-		if (work->stage != STAGE_DRAINING || clients_write_pinned(&reclaim->clients, segment))
+		if (work->stage != STAGE_DRAINING)
 			continue;
+		if (clients_write_pinned(&reclaim->clients, segment)) {
+			note_held(work);
+			continue;
+		}
 		failpoint("reclaim.drained");
 		if (!empty(reclaim, segment)) {
 			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
@@ -356,8 +368,10 @@ static uint32_t finish(struct reclaim *reclaim)
 		if (work->stage != STAGE_PINNED)
 			continue;
 		if (work->reason == REASON_SPLIT ? clients_index_pinned(&reclaim->clients, segment)
-		                                 : clients_view_pinned(&reclaim->clients, segment))
+		                                 : clients_view_pinned(&reclaim->clients, segment)) {
+			note_held(work);
 			continue;
+		}
 		give_back(reclaim, segment);
 		freed++;
 	}

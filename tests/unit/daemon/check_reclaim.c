@@ -407,6 +407,26 @@ START_TEST(test_eviction_goes_on_past_a_held_segment)
 }
 END_TEST
 
+/* A keeper that cannot keep up with writers condemns what they need, and not once more what it has not come to yet. */
+START_TEST(test_what_waits_for_its_turn_is_coming)
+{
+	struct house house;
+
+	house_start(&house, 2 * MIB, NEVER_MS);
+	fill_segments(&house);
+	ck_assert_uint_eq(world_count(&house.world, SEGMENT_FREE), 0);
+	store_relaxed(&house.arena->header->free_low_mark, 6);
+	epoch_enter(&house.guest.thread.reader); /* nothing becomes free meanwhile */
+	for (int i = 0; i < 4; i++) {
+		reclaim_run(house.reclaim);
+		nanosleep(&(struct timespec){ .tv_nsec = 25 * NS_PER_MS }, NULL);
+	}
+	ck_assert_uint_eq(world_count(&house.world, SEGMENT_CONDEMNED), 12);
+	epoch_exit(&house.guest.thread.reader);
+	house_stop(&house);
+}
+END_TEST
+
 /* ---- clients ----------------------------------------------------------------------------------------------------------- */
 
 START_TEST(test_counters_of_clients_are_added_up)
@@ -522,6 +542,7 @@ int main(void)
 	tcase_add_test(tests, test_nobody_is_revoked_in_vain);
 	tcase_add_test(tests, test_pin_of_a_revoked_section_counts);
 	tcase_add_test(tests, test_eviction_goes_on_past_a_held_segment);
+	tcase_add_test(tests, test_what_waits_for_its_turn_is_coming);
 	tcase_add_test(tests, test_counters_of_clients_are_added_up);
 	tcase_add_test(tests, test_removed_client_holds_nothing);
 	tcase_add_test(tests, test_scribbled_control_page);
