@@ -47,6 +47,8 @@ struct value_parts {
 };
 
 #define WRITE_ATTEMPTS 1000u                /* so often others may be faster before the time is looked at */
+#define SUCCESSION_MS 200u                  /* for the next larderd; as long as a pause between two tries to attach */
+#define LOOK_MS 100u                        /* how often who waits looks whether there is a larderd */
 #define LIFE_MAX_MS (UINT64_C(1) << 50) /* longer lives are cut to 35,000 years */
 
 /* Hybrid logical clock: milliseconds in the upper 48 bits; below them the fraction of the millisecond, or a count. */
@@ -395,15 +397,19 @@ void cache_wake_keeper(const struct cache *cache)
 
 /* How long a write may take that others are always faster than, or that waits for room: counted from when it first fails so. */
 struct patience {
-	uint64_t deadline_ms; /* 0: it has not failed yet */
+	uint64_t began_ms; /* 0: it has not failed yet */
 	uint32_t attempts;
 };
 
+/* While there is no larderd, nobody makes room: then only one that comes soon is waited for. */
 static __attribute__((noinline)) uint64_t deadline_of(const struct cache *cache, struct patience *patience)
 {
-	if (!patience->deadline_ms)
-		patience->deadline_ms = monotonic_ms() + cache->timeout_ms;
-	return patience->deadline_ms;
+	bool orphaned = (load_relaxed(&cache->arena.header->owner) & OWNER_DIED) != 0;
+	uint32_t most_ms = orphaned && cache->timeout_ms > SUCCESSION_MS ? SUCCESSION_MS : cache->timeout_ms;
+
+	if (!patience->began_ms)
+		patience->began_ms = monotonic_ms();
+	return patience->began_ms + most_ms;
 }
 
 static __attribute__((noinline)) bool exhausted(const struct cache *cache, struct patience *patience)
@@ -415,7 +421,7 @@ static __attribute__((noinline)) bool exhausted(const struct cache *cache, struc
 static bool wait_for_room(const struct cache *cache, const struct writer *writer, int wanted, uint32_t seen_sequence,
                           uint64_t deadline_ms)
 {
-	uint64_t now_ms = monotonic_ms();
+	uint64_t now_ms = monotonic_ms(), wait_ms;
 
 	if (now_ms >= deadline_ms)
 		return false;
@@ -426,7 +432,9 @@ static bool wait_for_room(const struct cache *cache, const struct writer *writer
 		return false;
 	cache_wake_keeper(cache);
 	failpoint("write.waiting");
-	platform_futex_wait(&cache->arena.header->free_sequence, seen_sequence, (uint32_t)(deadline_ms - now_ms));
+	/* Nobody wakes those who wait when larderd ends, so they look. */
+	wait_ms = deadline_ms - now_ms < LOOK_MS ? deadline_ms - now_ms : LOOK_MS;
+	platform_futex_wait(&cache->arena.header->free_sequence, seen_sequence, (uint32_t)wait_ms);
 	return true;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes and the memory they need: what fits, and what happens when there is none. */
 #include <errno.h>
+#include <sched.h>
 
 #include "base/platform.h"
 #include "index/split.h"
@@ -136,6 +137,75 @@ static uint32_t fill(struct world *world)
 	}
 }
 
+/* Nobody will make room; a test that waits for 10 minutes is ended before. */
+#define PATIENT_MS 600000u
+
+struct orphan {
+	struct world world;
+	struct client patient;
+	uint32_t asked; /* how often writers had asked for room before */
+};
+
+static void orphan_start(struct orphan *orphan)
+{
+	world_start(&orphan->world, MIB);
+	client_start_waiting(&orphan->world, &orphan->patient, WORLD_FENCED, PATIENT_MS);
+	fill(&orphan->world);
+	orphan->asked = load_relaxed(&orphan->world.arena->header->wake_sequence);
+}
+
+static void orphan_stop(struct orphan *orphan)
+{
+	client_stop(&orphan->patient);
+	world_stop(&orphan->world);
+}
+
+static void write_without_room(struct orphan *orphan)
+{
+	static char value[30000];
+	struct write_request request = {
+		.operation = WRITE_SET, .key = "more", .key_size = 4, .value = value, .value_size = sizeof value
+	};
+	struct write_result result;
+
+	expect_equal(cache_write(&orphan->patient.thread, &request, &result), -EAGAIN);
+}
+
+START_TEST(test_without_larderd_nobody_waits_for_room)
+{
+	struct orphan orphan;
+
+	orphan_start(&orphan);
+	store_relaxed(&orphan.world.arena->header->owner, OWNER_DIED);
+	write_without_room(&orphan);
+	orphan_stop(&orphan);
+}
+END_TEST
+
+static void orphan_body(void *context, uint32_t number)
+{
+	struct orphan *orphan = context;
+	struct arena_header *header = orphan->world.arena->header;
+
+	if (number == 0) {
+		write_without_room(orphan);
+		return;
+	}
+	while (load_relaxed(&header->wake_sequence) == orphan->asked)
+		sched_yield();
+	store_relaxed(&header->owner, OWNER_DIED);
+}
+
+START_TEST(test_who_waits_sees_that_larderd_ends)
+{
+	struct orphan orphan;
+
+	orphan_start(&orphan);
+	threads_run(2, orphan_body, &orphan);
+	orphan_stop(&orphan);
+}
+END_TEST
+
 START_TEST(test_full_arena_refuses_and_keeps_what_it_has)
 {
 	struct world world;
@@ -261,6 +331,8 @@ int main(void)
 	tcase_add_test(tests, test_largest_values);
 	tcase_add_test(tests, test_keys_that_fit_no_segment);
 	tcase_add_test(tests, test_append_up_to_the_largest_value);
+	tcase_add_test(tests, test_without_larderd_nobody_waits_for_room);
+	tcase_add_test(tests, test_who_waits_sees_that_larderd_ends);
 	tcase_add_test(tests, test_full_arena_refuses_and_keeps_what_it_has);
 	tcase_add_test(tests, test_writer_waits_for_memory);
 	tcase_add_test(tests, test_keeper_is_woken_when_free_segments_run_low);
