@@ -9,6 +9,7 @@
 #include "daemon/evacuate.h"
 
 #include "arena/ghost.h"
+#include "base/failpoint.h"
 #include "daemon/log.h"
 #include "index/index.h"
 #include "object/walk.h"
@@ -107,6 +108,7 @@ static enum moved move(struct evacuation *evacuation, const struct index_chain *
 		allocate_cancel(keeper->allocator, &keeper->reader, arena, &room);
 		return MOVE_AGAIN;
 	}
+	failpoint("evacuate.moved");
 	allocate_commit(&keeper->reader);
 	evacuation->kept_bytes += object->size;
 	fetch_add_relaxed(&arena->header->moved_objects, 1);

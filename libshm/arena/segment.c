@@ -247,12 +247,14 @@ void segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t 
 	struct segment_word word = segment_load(arena, segment);
 
 	store_relaxed(&entry->opened_ms, now_ms);
+	failpoint("reserve.dated");
 	word.state = SEGMENT_OPEN;
 	word.tenant = slab / TENANT_SLABS;
 	word.pool = slab % TENANT_SLABS / TTL_CLASSES;
 	word.ttl_class = slab % TTL_CLASSES;
 	/* R9 -> A9: as when it became free. */
 	store_release(&entry->state, segment_pack(word));
+	failpoint("reserve.opened");
 	store_relaxed(&arena->header->open_segment[slab], segment + 1);
 }
 

@@ -155,6 +155,15 @@ const struct point points[] = {
 	{ "split.retiring", PASSES(KEEPER, ROOMY, 1) },
 	{ "split.retiring", PASSES(KEEPER, CHURN, 1) },
 
+	/* moving what is in use */
+	{ "object.begun", PASSES(KEEPER, TIGHT, 20) },
+	{ "object.completed", PASSES(KEEPER, TIGHT, 20) },
+	{ "allocate.reserved", PASSES(KEEPER, TIGHT, 20) },
+	{ "publish.replaced", PASSES(KEEPER, TIGHT, 20) },
+	{ "evacuate.moved", PASSES(KEEPER, TIGHT, 20) },
+	{ "reserve.dated", PASSES(KEEPER, TIGHT, 1) },
+	{ "reserve.opened", PASSES(KEEPER, TIGHT, 1) },
+
 	/* how memory comes back */
 	{ "reclaim.condemned", PASSES(KEEPER, ROOMY, 1) },
 	{ "reclaim.condemned", PASSES(KEEPER, TIGHT, 5) },
