@@ -115,7 +115,8 @@ void resize_set_memory(struct resize *resize, int fd)
 
 	resize->fd = fd;
 	/* Huge pages were all taken when the arena was made, and stay: see arena_memory_of. */
-	resize->keeps_pages = fstatfs(fd, &memory) || memory.f_type == HUGETLBFS_MAGIC;
+	resize->has_all = fstatfs(fd, &memory) == 0 && memory.f_type == HUGETLBFS_MAGIC;
+	resize->keeps_pages = resize->has_all;
 }
 
 uint64_t resize_bytes(const struct resize *resize)
@@ -247,7 +248,7 @@ static bool grow(struct resize *resize, struct survey *survey, uint32_t now)
 		return false;
 	}
 	count = row(resize, resize->cursor, wanted < step ? wanted : step);
-	result = arena_allocate(arena, resize->fd, resize->cursor, count);
+	result = resize->has_all ? 0 : arena_allocate(arena, resize->fd, resize->cursor, count);
 	if (result == -EINTR)
 		return true;
 	if (result) {

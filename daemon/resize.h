@@ -10,7 +10,8 @@
 struct resize {
 	const struct arena *arena;
 	int fd;           /* of the arena's memory; -1: there is none to be had or given back */
-	bool keeps_pages; /* the memory of absent segments cannot be given back */
+	bool has_all;     /* the memory of absent segments is there already */
+	bool keeps_pages; /* and it cannot be given back */
 	bool turn;        /* the next segment that comes back is the arena's loss, and not the writers' gain */
 	bool unreleased;  /* some absent segments may have memory */
 	uint8_t *pages;   /* whether each segment, if it is absent, may */
