@@ -85,7 +85,7 @@ atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word
 		uint64_t last = 0;
 
 		for (int i = 0; i < BUCKET_SLOTS; i++) {
-			last = load_acquire(&bucket->slots[i]); /* A19 <- R19 */
+			last = load_relaxed(&bucket->slots[i]); /* nothing is read through it, and who changes it compares */
 			if (last == word)
 				return &bucket->slots[i];
 		}
@@ -155,13 +155,16 @@ static uint32_t chain_slots(const struct index_chain *chain)
 	return chain->buckets * BUCKET_SLOTS;
 }
 
-/* The slot at a position of the chain, by following links; NULL when the chain is shorter than that. */
+/*
+ * The slot at a position of the chain, by following links; NULL when the chain is shorter than that. Who wrote the intent had followed
+ * the links, so whoever read it with acquire sees them and what is behind them.
+ */
 static atomic_u64 *slot_at(const struct arena *arena, uint32_t segment, uint32_t home, uint32_t position)
 {
 	struct bucket *bucket = &index_buckets(arena, segment)[home];
 
 	for (; bucket && position >= BUCKET_SLOTS; position -= BUCKET_SLOTS) {
-		uint64_t link = load_acquire(&bucket->slots[BUCKET_SLOTS - 1]); /* A19 <- R19 */
+		uint64_t link = load_relaxed(&bucket->slots[BUCKET_SLOTS - 1]);
 
 		bucket = slot_is_link(link) ? index_linked(arena, segment, link) : NULL;
 	}
@@ -192,7 +195,7 @@ static void complete(const struct arena *arena, uint32_t segment, uint32_t home,
 	 * stood until then: who clears an intent has changed the slot before. So it does not matter that nothing keeps the bytes of
 	 * the key from being read after this look at the control word; they are read before the compare-and-swap.
 	 */
-	if (load_acquire(&bucket->control) != control) /* A2 <- R2 */
+	if (load_relaxed(&bucket->control) != control)
 		return;
 	if (slot && word && slot_is_empty(seen) && empty_sequence(seen) != control_sequence(control))
 		/* R1 -> A1: a reader that finds the slot must find the object complete. */
@@ -283,8 +286,8 @@ enum index_result index_replace(const struct index_chain *chain, uint32_t genera
 static bool empty_slot(const struct index_chain *chain, uint32_t position)
 {
 	uint64_t word = chain->words[position];
-	/* Read after the object was seen in the slot, so it is not older than the intent that brought it there. */
-	uint64_t control = load_acquire(&chain->bucket[0]->control); /* A2 <- R2 */
+	/* Read after the object was seen in the slot, with acquire, so it is not older than the intent that brought it there. */
+	uint64_t control = load_relaxed(&chain->bucket[0]->control);
 
 	/* R1 -> A1: for the sake of whoever later compares against this empty word. */
 	if (!cas_acq_rel(index_slot_at(chain, position), &word, empty_pack(control_sequence(control), word)))
@@ -317,9 +320,10 @@ struct bucket *index_claim_overflow(const struct arena *arena, uint32_t segment,
 	for (uint32_t probe = 0; probe < CLAIM_PROBES && probe < arena->overflows; probe++) {
 		uint32_t number = arena->homes + ((start + probe * step) & (arena->overflows - 1));
 		struct bucket *bucket = &index_buckets(arena, segment)[number];
-		uint64_t current = load_acquire(&bucket->control); /* A19 <- R19 */
+		uint64_t current = load_relaxed(&bucket->control);
 
-		if (current == 0 && cas_acq_rel(&bucket->control, &current, owner)) { /* R19 -> A19: the claim */
+		/* Nothing is published by a claim: what the bucket holds is, by the link to it. */
+		if (current == 0 && cas_relaxed(&bucket->control, &current, owner)) {
 			failpoint("overflow.claimed");
 			fetch_add_relaxed(&arena->table[segment].overflow_used, 1);
 			current = owner;
@@ -360,7 +364,7 @@ static enum index_result extend(const struct arena *arena, const struct index_ch
 	index_seal(overflow);
 	for (int attempt = 0; attempt < INDEX_ATTEMPTS; attempt++) {
 		uint64_t mirrored = load_acquire(&overflow->slots[0]); /* A1 <- R1; before the slot it mirrors */
-		uint64_t moving = load_acquire(last);                  /* A1 <- R1 */
+		uint64_t moving = load_relaxed(last); /* the compare-and-swap that makes the link acquires it */
 
 		/* Linked by another, emptied, or frozen: in each case the chain is no longer as it was read. */
 		if (!slot_is_object(moving) || moving & SLOT_FROZEN)

@@ -19,9 +19,9 @@
 #define JOBS_MAX 64
 #define EXIT_TOLD 3 /* failed, and has said so */
 
-static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_litmus, weak_scenarios_cache,
-	                                                      weak_scenarios_index, weak_scenarios_reclaim,
-	                                                      weak_scenarios_retire };
+static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_litmus, weak_scenarios_steps,
+	                                                      weak_scenarios_cache,  weak_scenarios_index,
+	                                                      weak_scenarios_retire, weak_scenarios_reclaim };
 
 static double seconds(void)
 {

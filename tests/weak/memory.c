@@ -484,6 +484,10 @@ bool memory_compare_exchange_pair(void *address, uint64_t expected[2], const uin
 		atomic_read(half, number + 2 * i, 8);
 		same &= take(number + 2 * i, history[i], word->newest, memory_order_acquire) == expected[i];
 	}
+	/* It is one write: who has read one half does not read an older one of the other. */
+	for (unsigned i = 0; same && i < 2; i++)
+		if (history[i])
+			self()->view.seen[history[i]] = (uint16_t)places_units[number + 2 * i].word->count;
 	for (unsigned i = 0; i < 2; i++) {
 		struct word *word = places_units[number + 2 * i].word;
 

@@ -11,6 +11,8 @@
 
 #define FIRST 5
 
+static uint64_t first_version;
+
 static void counter(void)
 {
 	struct write_result result;
@@ -18,6 +20,7 @@ static void counter(void)
 	stage_open(STAGE_FENCED, 3);
 	for (int64_t delta = 0; delta <= FIRST; delta += FIRST)
 		expect(stage_write(0, WRITE_INCR, stage_key(0), NULL, 0, 0, delta, &result) == LARDER_OK);
+	first_version = result.version;
 	stage_share();
 }
 
@@ -90,6 +93,7 @@ static void read_twice(void)
 
 	weak_expect(number(0, &version) >= before);
 	weak_expect(version >= version_before);
+	weak_expect((int64_t)(version_before - first_version) == before - FIRST); /* each addition makes it one more here */
 }
 
 /* ---- thread lines -------------------------------------------------------------------------------------------------------- */

@@ -249,6 +249,7 @@ const struct weak_scenario weak_scenarios_index[] = {
 	{ "split-get", 2, being_split, { get_both, split_it }, check_four },
 	{ "split-insert", 2, being_split, { get_both, split_it, insert_fifth }, check_five },
 	{ "split-replace", 2, being_split, { get_both, split_it, set_c }, check_first },
+	{ "split-replace-help", 2, being_split, { help, split_it, set_c }, check_first },
 	{ "split-help", 2, being_split, { get_both, split_it, help }, check_four },
 	{ "split-walk", 2, being_split, { walk_home, split_it, insert_fifth }, check_five },
 	{ "split-all", 1, not_yet_split, { get_both, split_all, insert_fifth }, check_five },

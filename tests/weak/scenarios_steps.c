@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps of operations, with nothing around them: what goes wrong in them only where more deviations meet than whole operations allow. */
+#include "index/split.h"
+#include "object/walk.h"
+#include "tests/weak/stage.h"
+
+#define FULL BUCKET_SLOTS
+
+static uint32_t segment, home;
+static struct key key[FULL + 2];
+static struct made made[FULL + 2];
+
+/* So many keys of one bucket, and for all of them objects. */
+static void prepare(uint32_t keys)
+{
+	uint32_t next = 0;
+
+	stage_open(STAGE_FENCED, 3);
+	home = 5;
+	keys_of_home(stage_arena, home, FULL + 2, &next, key);
+	for (uint32_t i = 0; i < keys; i++)
+		expect(put_key(&stage_threads[0], &key[i], 1));
+	for (uint32_t i = 0; i < FULL + 2; i++)
+		made[i] = object_for(&stage_threads[0], &key[i], 2);
+	expect(index_home(stage_arena, key[0].hash, &segment) != NULL);
+}
+
+static void put(uint32_t number)
+{
+	struct index_chain chain;
+	enum index_result result;
+
+	do
+		if (find_key(stage_arena, &key[number], &chain))
+			result = index_replace(&chain, made[number].generation, made[number].offset, 0);
+		else
+			result = index_insert(stage_arena, &chain, made[number].generation, made[number].offset);
+	while (result != INDEX_DONE);
+}
+
+/* ---- a helper that comes late ------------------------------------------------------------------------------------------ */
+
+static void empty_bucket(void)
+{
+	prepare(0);
+	stage_share();
+}
+
+static void insert_and_remove(void)
+{
+	put(0);
+	put(1);
+	weak_expect(remove_key(stage_arena, &key[0]));
+}
+
+static void help(void)
+{
+	uint64_t control = load_acquire(&index_buckets(stage_arena, segment)[home].control);
+
+	if (control & CONTROL_OFFSET_MASK)
+		index_help(stage_arena, segment, home, control);
+}
+
+static void check_removed(void)
+{
+	weak_expect(count_key(stage_arena, &key[0]) == 0);
+	weak_expect(count_key(stage_arena, &key[1]) == 1);
+}
+
+/* ---- two who extend a chain, while its last object is replaced ------------------------------------------------------------- */
+
+static struct index_chain chain;
+
+static void full_bucket(void)
+{
+	prepare(FULL);
+	expect(!find_key(stage_arena, &key[FULL], &chain));
+	stage_share();
+}
+
+static void replace_last(void)
+{
+	put(FULL - 1);
+}
+
+static void extend(void)
+{
+	enum index_result result = index_insert(stage_arena, &chain, made[FULL].generation, made[FULL].offset);
+
+	weak_expect(result == INDEX_LONGER || result == INDEX_AGAIN);
+}
+
+static void check_replaced(void)
+{
+	for (uint32_t i = 0; i < FULL; i++) {
+		weak_expect(count_key(stage_arena, &key[i]) == 1);
+		weak_expect(lookup_version(stage_arena, &key[i]) == (i == FULL - 1 ? 2 : 1));
+	}
+}
+
+/* ---- a split that has just begun ------------------------------------------------------------------------------------------- */
+
+static uint64_t children;
+
+/* Begun but for the last step, since it would take long to clear the children again and again. */
+static void nearly_begun(void)
+{
+	atomic_u64 *word;
+
+	prepare(4);
+	expect(split_begin(stage_arena, segment));
+	word = &stage_arena->table[segment].children;
+	children = load_relaxed(word);
+	store_relaxed(word, 0);
+	stage_share();
+}
+
+static void split(void)
+{
+	store_relaxed(&stage_arena->table[segment].children, children);
+	weak_expect(split_bucket(stage_arena, segment, home));
+}
+
+static void insert_fifth(void)
+{
+	put(4);
+}
+
+static void check_five(void)
+{
+	for (uint32_t i = 0; i < 5; i++)
+		weak_expect(count_key(stage_arena, &key[i]) == 1);
+}
+
+/* ---- walking a segment that is written to ------------------------------------------------------------------------------------ */
+
+static uint32_t data;
+
+/* A segment that is used again: where the first object will be there is an older one, of another key. */
+static void used_again(void)
+{
+	struct object_plan plan = { .key = key[1].text, .version = 1 };
+
+	prepare(0);
+	data = made[0].segment;
+	plan.key_size = key[1].size;
+	for (int i = 0; i < 4; i++)
+		object_make(&stage_threads[0], &plan, 0);
+	segment_recycle(stage_arena, data);
+	memset(stage_threads[0].allocator, 0, sizeof *stage_threads[0].allocator);
+	store_relaxed(&stage_arena->header->open_segment[0], 0);
+	store_relaxed(&stage_arena->header->search_hint, data);
+	stage_share();
+}
+
+static void make_two(void)
+{
+	object_for(&stage_threads[0], &key[FULL], 3);
+	object_for(&stage_threads[0], &key[FULL], 3);
+}
+
+static void walk_data(void)
+{
+	struct object_walk walk = { .segment = data };
+	struct object_view object;
+
+	while (object_walk_next(stage_arena, &walk, &object))
+		weak_expect(object.version == 3 && object.key_size == key[FULL].size &&
+		            memcmp(object.key, key[FULL].text, object.key_size) == 0);
+	weak_expect(walk.faults == 0);
+}
+
+const struct weak_scenario weak_scenarios_steps[] = {
+	{ "step-help", 3, empty_bucket, { insert_and_remove, help }, check_removed },
+	{ "step-extend", 4, full_bucket, { replace_last, extend, extend }, check_replaced },
+	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
+	{ "step-walk", 3, used_again, { make_two, walk_data }, NULL },
+	{ 0 },
+};
