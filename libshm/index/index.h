@@ -195,7 +195,7 @@ static inline __attribute__((always_inline)) uint64_t bucket_guess(const struct 
 	uint64_t word;
 
 	if (__builtin_expect(matches == 0, 0)) {
-		word = load_acquire(&bucket->slots[BUCKET_SLOTS - 1]); /* A19 <- R19 */
+		word = load_relaxed(&bucket->slots[BUCKET_SLOTS - 1]); /* of a link only that there is one */
 		return slot_is_link(word) ? word : 0;
 	}
 	/*
@@ -215,7 +215,11 @@ static inline __attribute__((always_inline)) uint64_t index_guess(const struct a
 	if (__builtin_expect(segment >= arena->segment_count, 0))
 		return SLOT_LINK;
 	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
-	if (__builtin_expect((load_acquire(&bucket->control) & CONTROL_MOVED) != 0, 0)) /* A18 <- R18 */
+	/*
+	 * Who goes to a child reads this word again, with acquire. Else it does not matter which is read first, this or the slots: a bucket
+	 * that has moved keeps its words, so what is not in it was in neither bucket at some moment in between.
+	 */
+	if (__builtin_expect((load_relaxed(&bucket->control) & CONTROL_MOVED) != 0, 0))
 		return SLOT_LINK;
 	return bucket_guess(bucket, hash);
 }

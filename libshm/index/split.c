@@ -130,12 +130,12 @@ static void freeze_chain(const struct arena *arena, uint32_t segment, uint32_t h
 	}
 }
 
+/* Nobody looks at the slot before the bucket is said to have moved (R18), by one who has met what stands here, and its object. */
 static void place(atomic_u64 *slot, uint64_t word)
 {
 	uint64_t never_used = 0;
 
-	/* R1 -> A1: the object comes along to the child. */
-	cas_acq_rel(slot, &never_used, word);
+	cas_relaxed(slot, &never_used, word);
 	failpoint("split.placed");
 }
 
@@ -164,7 +164,7 @@ static void fill_chain(const struct arena *arena, uint32_t child, uint32_t home,
 		index_seal(bucket);
 		failpoint("split.sealed");
 		/* Fill the next one only when it is linked here; else this bucket was complete before we came. */
-		if (next && load_acquire(&bucket->slots[BUCKET_SLOTS - 1]) != link) /* A19 <- R19 */
+		if (next && load_relaxed(&bucket->slots[BUCKET_SLOTS - 1]) != link)
 			next = NULL;
 		bucket = next;
 	}

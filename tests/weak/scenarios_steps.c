@@ -132,6 +132,26 @@ static void check_five(void)
 		weak_expect(count_key(stage_arena, &key[i]) == 1);
 }
 
+/* ---- bounds of a segment ----------------------------------------------------------------------------------------------------- */
+
+#define SOON_MS 5000
+#define LATER_MS 9000
+
+static void raise_soon(void)
+{
+	segment_raise_expiry(stage_arena, made[0].segment, SOON_MS);
+}
+
+static void raise_later(void)
+{
+	segment_raise_expiry(stage_arena, made[0].segment, LATER_MS);
+}
+
+static void check_bound(void)
+{
+	weak_expect(load_relaxed(&stage_arena->table[made[0].segment].expires_ms) >= LATER_MS);
+}
+
 /* ---- walking a segment that is written to ------------------------------------------------------------------------------------ */
 
 static uint32_t data;
@@ -174,6 +194,7 @@ const struct weak_scenario weak_scenarios_steps[] = {
 	{ "step-help", 3, empty_bucket, { insert_and_remove, help }, check_removed },
 	{ "step-extend", 4, full_bucket, { replace_last, extend, extend }, check_replaced },
 	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
+	{ "step-bound", 2, empty_bucket, { raise_soon, raise_later }, check_bound },
 	{ "step-walk", 3, used_again, { make_two, walk_data }, NULL },
 	{ 0 },
 };
