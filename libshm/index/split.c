@@ -60,8 +60,8 @@ static bool begin(const struct arena *arena, uint32_t segment, uint32_t count)
 		segment_change(arena, child[i], SEGMENT_RETIRED, SEGMENT_INDEX);
 	}
 	failpoint("split.children_ready");
-	/* Whoever goes to a child, or fills one, found a bucket frozen or moved before (A18), which comes after this. */
-	store_relaxed(&entry->children, (uint64_t)child[1] << 32 | child[0]);
+	/* R12 -> A12: who moves a bucket because it is full must find the children cleared, though nobody has frozen one yet. */
+	store_release(&entry->children, (uint64_t)child[1] << 32 | child[0]);
 	failpoint("split.begun");
 	return true;
 }
@@ -85,7 +85,7 @@ struct split {
 static bool read_split(const struct arena *arena, uint32_t segment, struct split *ret_split)
 {
 	struct segment_entry *entry = &arena->table[segment];
-	uint64_t children = load_relaxed(&entry->children);
+	uint64_t children = load_acquire(&entry->children); /* A12 <- R12 */
 	struct split split = {
 		.depth = load_relaxed(&entry->depth),
 		.prefix = load_relaxed(&entry->prefix),

@@ -126,10 +126,47 @@ static void insert_fifth(void)
 	put(4);
 }
 
+/* The segments that will be the children held something else before. */
+static void not_begun(void)
+{
+	uint32_t free = 0;
+
+	prepare(4);
+	while (segment_load(stage_arena, free).state != SEGMENT_FREE)
+		free++;
+	store_relaxed(&stage_arena->header->search_hint, free);
+	for (uint32_t child = free; child < free + 2; child++) {
+		expect(segment_load(stage_arena, child).state == SEGMENT_FREE);
+		memset(&index_buckets(stage_arena, child)[home], 0x42, sizeof(struct bucket));
+	}
+	stage_share();
+}
+
+static void begin_split(void)
+{
+	weak_expect(split_begin(stage_arena, segment));
+}
+
+/* As one does who finds the bucket full. */
+static void move_bucket(void)
+{
+	split_bucket(stage_arena, segment, home);
+}
+
+static void check_keys(uint32_t keys)
+{
+	for (uint32_t i = 0; i < keys; i++)
+		weak_expect(count_key(stage_arena, &key[i]) == 1);
+}
+
+static void check_four(void)
+{
+	check_keys(4);
+}
+
 static void check_five(void)
 {
-	for (uint32_t i = 0; i < 5; i++)
-		weak_expect(count_key(stage_arena, &key[i]) == 1);
+	check_keys(5);
 }
 
 /* ---- bounds of a segment ----------------------------------------------------------------------------------------------------- */
@@ -194,6 +231,7 @@ const struct weak_scenario weak_scenarios_steps[] = {
 	{ "step-help", 3, empty_bucket, { insert_and_remove, help }, check_removed },
 	{ "step-extend", 4, full_bucket, { replace_last, extend, extend }, check_replaced },
 	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
+	{ "step-begin", 2, not_begun, { move_bucket, begin_split }, check_four },
 	{ "step-bound", 2, empty_bucket, { raise_soon, raise_later }, check_bound },
 	{ "step-walk", 3, used_again, { make_two, walk_data }, NULL },
 	{ 0 },
