@@ -224,12 +224,21 @@ static inline __attribute__((always_inline)) uint64_t index_guess(const struct a
 	return bucket_guess(bucket, hash);
 }
 
-/* The overflow bucket that a guess names, or NULL. The segment may have been split meanwhile, so this is a hint. */
+/*
+ * The overflow bucket that a guess names, or NULL when the chain has changed. In a segment that the directory names only now, the bucket may be
+ * claimed and not be linked yet; what it holds then nobody may believe.
+ */
 static inline const struct bucket *index_guessed_bucket(const struct arena *arena, uint64_t hash, uint64_t guess)
 {
 	uint32_t segment = index_segment(arena, hash);
+	struct bucket *bucket;
 
-	return segment < arena->segment_count ? index_linked(arena, segment, guess) : NULL;
+	if (segment >= arena->segment_count)
+		return NULL;
+	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
+	if (load_acquire(&bucket->slots[BUCKET_SLOTS - 1]) != guess) /* A19 <- R19 */
+		return NULL;
+	return index_linked(arena, segment, guess);
 }
 
 /*

@@ -98,6 +98,35 @@ static void check_replaced(void)
 	}
 }
 
+/* ---- a link that is followed as a guess -------------------------------------------------------------------------------------- */
+
+static uint64_t replaced;
+
+/* Who wanted to extend the chain died; what it had put into the overflow bucket has been replaced in the chain since. */
+static void half_extended(void)
+{
+	struct bucket *overflow;
+	uint64_t link;
+
+	prepare(FULL);
+	expect(find_key(stage_arena, &key[FULL - 1], &chain));
+	replaced = chain.words[chain.found];
+	overflow = index_claim_overflow(stage_arena, segment, home, 1, &link);
+	store_relaxed(&overflow->slots[0], replaced);
+	index_seal(overflow);
+	put(FULL - 1);
+	expect(!find_key(stage_arena, &key[FULL], &chain));
+	stage_share();
+}
+
+static void guess(void)
+{
+	uint64_t hash = key[FULL - 1].hash, word = index_guess(stage_arena, hash);
+	const struct bucket *bucket = slot_is_link(word) ? index_guessed_bucket(stage_arena, hash, word) : NULL;
+
+	weak_expect(!bucket || bucket_guess(bucket, hash) != replaced);
+}
+
 /* ---- a split that has just begun ------------------------------------------------------------------------------------------- */
 
 static uint64_t children;
@@ -230,6 +259,7 @@ static void walk_data(void)
 const struct weak_scenario weak_scenarios_steps[] = {
 	{ "step-help", 3, empty_bucket, { insert_and_remove, help }, check_removed },
 	{ "step-extend", 4, full_bucket, { replace_last, extend, extend }, check_replaced },
+	{ "step-guess", 3, half_extended, { guess, extend }, NULL },
 	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
 	{ "step-begin", 2, not_begun, { move_bucket, begin_split }, check_four },
 	{ "step-bound", 2, empty_bucket, { raise_soon, raise_later }, check_bound },

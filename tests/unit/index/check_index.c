@@ -180,6 +180,28 @@ START_TEST(test_chain_grows_to_its_full_length)
 }
 END_TEST
 
+START_TEST(test_only_a_linked_bucket_is_guessed)
+{
+	struct world world;
+	struct key keys[BUCKET_SLOTS + 1];
+	uint32_t next = 0;
+	uint64_t guess, link;
+
+	world_start(&world, MIB);
+	keys_of_home(world.arena, 3, BUCKET_SLOTS + 1, &next, keys);
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+		ck_assert(put_key(&world.self.thread, &keys[i], i + 1));
+	ck_assert_ptr_nonnull(index_claim_overflow(world.arena, first_segment(&world), 3, 1, &link));
+	ck_assert_ptr_null(index_guessed_bucket(world.arena, keys[0].hash, link));
+	ck_assert(put_key(&world.self.thread, &keys[BUCKET_SLOTS], BUCKET_SLOTS + 1));
+	guess = index_guess(world.arena, keys[BUCKET_SLOTS].hash);
+	ck_assert(guess == link || slot_is_object(guess));
+	ck_assert_ptr_eq(index_guessed_bucket(world.arena, keys[0].hash, link),
+	                 index_linked(world.arena, first_segment(&world), link));
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_displacing_takes_one_other_key)
 {
 	struct world world;
@@ -507,6 +529,7 @@ int main(void)
 	tcase_add_test(tests, test_replace_needs_the_object_that_was_found);
 	tcase_add_test(tests, test_insert_needs_a_chain_without_newcomers);
 	tcase_add_test(tests, test_chain_grows_to_its_full_length);
+	tcase_add_test(tests, test_only_a_linked_bucket_is_guessed);
 	tcase_add_test(tests, test_displacing_takes_one_other_key);
 	tcase_add_test(tests, test_overflow_bucket_is_the_same_for_all_who_ask);
 	tcase_add_test(tests, test_no_overflow_bucket_left);
