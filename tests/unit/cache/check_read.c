@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "cache/internal.h"
 #include "epoch/grace.h"
 #include "tests/unit/support/threads.h"
 #include "tests/unit/support/writes.h"
@@ -344,14 +345,20 @@ END_TEST
 
 #define KEYS 32
 #define READS 4000
+#define TIMES 100 /* at most, in a round */
 
-/* Whatever a reader does, somebody revokes it now and then: it must start over and never report anything else. */
+/*
+ * Whatever a reader does, somebody revokes it now and then: it must start over and never report anything else. Not for ever, though:
+ * after READ_ATTEMPTS it finds nothing, so it is revoked less often than that in each round.
+ */
 struct revoked {
 	struct world world;
 	struct client client;
-	atomic_u32 done;
-	uint64_t times;
+	atomic_u32 round; /* the reader's, from 1; 0 when it is done */
+	atomic_u32 times; /* it was revoked */
 };
+
+_Static_assert(TIMES < READ_ATTEMPTS, "no call of a round gives up");
 
 static void read_in_each_way(struct revoked *revoked)
 {
@@ -361,11 +368,12 @@ static void read_in_each_way(struct revoked *revoked)
 
 	for (uint32_t i = 0; i < KEYS; i++)
 		snprintf(keys[i], sizeof keys[i], "key %u", i);
-	for (uint32_t round = 0; round < READS; round++) {
+	for (uint32_t round = 0; round < READS || load_relaxed(&revoked->times) == 0; round++) {
 		struct write_request request = write_of(WRITE_SET, keys[round % KEYS], keys[round % KEYS]);
 		struct write_result result;
 		struct larder_view view;
 
+		store_relaxed(&revoked->round, round + 1);
 		expect_equal(cache_view(thread, request.key, request.key_size, &view), 0);
 		expect(view.size == request.key_size && memcmp(view.data, request.key, view.size) == 0);
 		cache_release(&revoked->client.cache, &view);
@@ -379,19 +387,33 @@ static void read_in_each_way(struct revoked *revoked)
 		for (uint32_t i = 0; i < KEYS; i++)
 			expect(entries[i].result == 0 && memcmp(buffers[i], keys[i], strlen(keys[i])) == 0);
 	}
-	store_release(&revoked->done, 1);
+	store_relaxed(&revoked->round, 0);
 }
 
 static void revoked_body(void *context, uint32_t number)
 {
 	struct revoked *revoked = context;
+	struct arena *arena = revoked->world.arena;
+	uint32_t round, last = 0, times = 0;
 
 	if (number == 0) {
 		read_in_each_way(revoked);
 		return;
 	}
-	while (!load_acquire(&revoked->done))
-		revoked->times += grace_revoke(&revoked->client.cache.control, grace_begin(revoked->world.arena, load_relaxed(&revoked->world.arena->header->epoch)));
+	while ((round = load_relaxed(&revoked->round)) != 0) {
+		if (round != last)
+			times = 0;
+		last = round;
+		if (times == TIMES) {
+			sched_yield();
+			continue;
+		}
+		if (grace_revoke(&revoked->client.cache.control,
+		                 grace_begin(arena, load_relaxed(&arena->header->epoch))) != 0) {
+			times++;
+			store_relaxed(&revoked->times, times);
+		}
+	}
 }
 
 START_TEST(test_revoked_calls_start_over)
@@ -405,6 +427,7 @@ START_TEST(test_revoked_calls_start_over)
 		snprintf(key, sizeof key, "key %u", i);
 		put(&revoked.world, key, key);
 	}
+	revoked.round = 1;
 	threads_run(2, revoked_body, &revoked);
 	ck_assert_uint_eq(pins(&revoked.client.cache), 0);
 	ck_assert_uint_eq(load_relaxed(&revoked.client.thread.reader.line->epoch), 0);
