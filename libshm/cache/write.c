@@ -476,7 +476,8 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 	writer.old_number = 0;
 	writer.hash = hash_key(cache->arena.secret, request->key, request->key_size);
 	for (;;) {
-		uint32_t sequence = load_acquire(&cache->arena.header->free_sequence); /* A21 <- R21 */
+		/* A21 <- R21, by the fence with which the bucket is pinned, before room is looked for. */
+		uint32_t sequence = load_relaxed(&cache->arena.header->free_sequence);
 		bool valid;
 
 		epoch_enter(&thread->reader);

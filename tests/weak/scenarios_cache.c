@@ -127,6 +127,24 @@ static void come_and_go_1(void)
 	come_and_go(1);
 }
 
+/* Uses nothing but the line. */
+static void hold_line(unsigned thread)
+{
+	weak_expect(cache_thread_start(&stage_world.self.cache, &comers[thread]) == 0);
+	comers[thread].allocator->tenant++;
+	cache_thread_stop(&comers[thread]);
+}
+
+static void hold_line_0(void)
+{
+	hold_line(0);
+}
+
+static void hold_line_1(void)
+{
+	hold_line(1);
+}
+
 static void check_sets(void)
 {
 	struct control_page *page = stage_world.self.cache.control.page;
@@ -206,6 +224,7 @@ const struct weak_scenario weak_scenarios_cache[] = {
 	{ "counter-cas", 2, counter, { multiply, incr_1 }, check_product },
 	{ "counter-append", 2, counter, { append, incr_1 }, check_product },
 	{ "lines", 2, two_comers, { come_and_go_0, come_and_go_1 }, check_sets },
+	{ "lines-held", 2, two_comers, { hold_line_0, hold_line_1 }, NULL },
 	{ "wait-for-room", 2, full_arena, { set_large, make_room }, NULL },
 	{ "wake-keeper", 2, nearly_low, { set_and_wake, wait_for_call }, NULL },
 	{ 0 },

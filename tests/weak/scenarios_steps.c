@@ -61,6 +61,23 @@ static void help(void)
 		index_help(stage_arena, segment, home, control);
 }
 
+static bool removed;
+
+static void insert(void)
+{
+	put(0);
+}
+
+static void remove_it(void)
+{
+	removed = remove_key(stage_arena, &key[0]);
+}
+
+static void check_remove(void)
+{
+	weak_expect(count_key(stage_arena, &key[0]) == !removed);
+}
+
 static void check_removed(void)
 {
 	weak_expect(count_key(stage_arena, &key[0]) == 0);
@@ -258,6 +275,7 @@ static void walk_data(void)
 
 const struct weak_scenario weak_scenarios_steps[] = {
 	{ "step-help", 3, empty_bucket, { insert_and_remove, help }, check_removed },
+	{ "step-remove", 3, empty_bucket, { insert, remove_it, help }, check_remove },
 	{ "step-extend", 4, full_bucket, { replace_last, extend, extend }, check_replaced },
 	{ "step-guess", 3, half_extended, { guess, extend }, NULL },
 	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
