@@ -354,8 +354,8 @@ rcutorture: $(TORTURE) ## Torture grace periods, whole and with parts left out (
 	@$(test_environment) tests/torture/test_grace.sh $(or $(DURATION),20) $(or $(SEED),1)
 weak: $(WEAK) ## Search the executions that weakly ordered processors allow, on the code itself
 	@JOBS=$(or $(JOBS),$(shell nproc)) $(WEAK)
-mutate: $(WEAK) ## Make one thing wrong after another and see it noticed (PATTERN= PART=1/3)
-	@tests/mutate/run.sh $(PATTERN)
+mutate: ## Make one thing wrong after another and see it noticed (PATTERN= PART=1/3 RECORD=no)
+	@PART='$(PART)' RECORD='$(RECORD)' JOBS='$(JOBS)' tests/mutate/run.sh '$(PATTERN)'
 # The rules for the fuzzers hold in their own flavour only.
 .PHONY: fuzz fuzz-seeds
 ifeq ($(SAN),fuzz)

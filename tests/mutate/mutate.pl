@@ -5,6 +5,7 @@
 #	mutate.pl prepare TREE      adds what mutations need to base/atomics.h
 #	mutate.pl list TREE         every mutation, one per line: its name and its file
 #	mutate.pl apply TREE NAME   makes it
+#	mutate.pl check TREE TABLE             whether the table in docs has each of them, and no others
 #	mutate.pl killer TABLE NAME            what noticed it, by the table in docs
 #	mutate.pl record TABLE LIST RESULTS    writes the table anew: of what is listed; what was tried has a new result
 #
@@ -15,8 +16,8 @@ use warnings;
 use FindBin;
 
 my ($command, $tree, $wanted) = @ARGV;
-my %arguments = (prepare => 2, list => 2, apply => 3, killer => 3, record => 4);
-die "usage: mutate.pl prepare|list TREE, apply TREE NAME, killer TABLE NAME, record TABLE LIST RESULTS\n"
+my %arguments = (prepare => 2, list => 2, apply => 3, check => 3, killer => 3, record => 4);
+die "usage: mutate.pl prepare|list TREE, apply TREE NAME, check TREE TABLE, killer TABLE NAME, record TABLE LIST RESULTS\n"
 	unless $command && @ARGV == ($arguments{$command} || 0);
 
 # What an operation becomes when it loses a half, or more.
@@ -148,7 +149,8 @@ if ($command eq 'record') {
 	my %killers = killers($table);
 	for (split /\n/, read_file($results)) {
 		my ($name, undef, $verdict, $result) = split /\t/;
-		$result eq 'ok' ? ($killers{$name} = $verdict) : delete $killers{$name};
+		$killers{$name} = $verdict if $result eq 'ok';
+		delete $killers{$name} if $verdict eq 'SURVIVED';
 	}
 	my $rows = '';
 	for (split /\n/, read_file($list)) {
@@ -165,13 +167,16 @@ if ($command eq 'prepare') {
 	exit;
 }
 
-my $done = 0;
+my ($done, %listed) = (0);
 for my $each (\&each_order, \&each_listed) {
 	$each->(sub {
 		my ($name, $path, $mutate) = @_;
 		if ($command eq 'list') {
 			$mutate->(); # it must still match
 			print "$name\t$path\n";
+		} elsif ($command eq 'check') {
+			$mutate->();
+			die "mutations: there are two of the name \"$name\"\n" if $listed{$name}++;
 		} elsif ($name eq $wanted) {
 			write_file("$tree/$path", $mutate->());
 			$done = 1;
@@ -179,3 +184,11 @@ for my $each (\&each_order, \&each_listed) {
 	});
 }
 die "there is no mutation \"$wanted\"\n" if $command eq 'apply' && !$done;
+if ($command eq 'check') {
+	my %killers = killers($wanted);
+	my @unknown = sort grep { !$killers{$_} } keys %listed;
+	my @gone = sort grep { !$listed{$_} } keys %killers;
+	print "docs/MUTATIONS.md: it does not say what notices \"$_\": make mutate PATTERN='...'\n" for @unknown;
+	print "docs/MUTATIONS.md: \"$_\" is no mutation any more: make mutate PATTERN='...' writes the table anew\n" for @gone;
+	exit(@unknown || @gone ? 1 : 0);
+}

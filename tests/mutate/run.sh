@@ -6,7 +6,7 @@
 # or a scenario is missing.
 #
 #	tests/mutate/run.sh [pattern]     all, or those whose name matches; PART=1/3: each third of them, from the first on;
-#	                                  RECORD=no: leaves docs/MUTATIONS.md as it is
+#	                                  PART=commit/3: another third for another commit; RECORD=no: leaves docs/MUTATIONS.md as it is
 #
 # One line per mutation; the last line is "N passed, N failed". JOBS at a time (default: all processors).
 set -uo pipefail
@@ -17,12 +17,14 @@ table=$here/docs/MUTATIONS.md
 mutate=$here/tests/mutate/mutate.pl
 seconds=1800 # for one; nothing has to be that slow, and what is decides nothing
 part=${PART:-1/1}
+if [ "${part%/*}" = commit ]; then part=$((0x$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0) % ${part#*/}))/${part#*/}; fi
 jobs=${JOBS:-$(nproc)}
 weak=build/release/bin/larder-weak
 work=$(mktemp -d) || exit 1
 trap 'record; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 export CK_DEFAULT_TIMEOUT=$seconds
+unset MAKEFLAGS MFLAGS # warnings of what is left out are no errors
 
 build() { # tree, programs...
 	make -C "$1" --no-print-directory -j"${build_jobs:-1}" "${@:2}"

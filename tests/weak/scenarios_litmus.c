@@ -57,21 +57,34 @@ static void read_twice(void)
 	read_in_section();
 }
 
-static void reuse_after_sections(void)
+static void reuse_after(uint64_t epoch)
 {
-	const struct control *control = &stage_world.self.cache.control;
-	uint64_t epoch;
-
-	store_release(word, 0);
-	epoch = grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch));
 	for (int round = 0; round < ROUNDS; round++) {
 		weak_expect(grace_barrier(stage_arena) == 0);
-		if (grace_oldest(control) >= epoch) {
+		if (grace_oldest(&stage_world.self.cache.control) >= epoch) {
 			bytes[0] = 'z';
 			return;
 		}
 		weak_pause();
 	}
+}
+
+static void reuse_after_sections(void)
+{
+	store_release(word, 0);
+	reuse_after(grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch)));
+}
+
+/* Somebody has written over the epoch. */
+static void reuse_after_scribble(void)
+{
+	uint64_t epoch = load_relaxed(&stage_arena->header->epoch);
+
+	store_release(word, 0);
+	epoch = grace_begin(stage_arena, epoch);
+	store_relaxed(&stage_arena->header->epoch, epoch - 1);
+	grace_restore(stage_arena, epoch);
+	reuse_after(epoch);
 }
 
 /* ---- write pins: R6, R7 ---------------------------------------------------------------------------------------------------- */
@@ -253,6 +266,8 @@ static void revoke_and_reuse(void)
 const struct weak_scenario weak_scenarios_litmus[] = {
 	{ "litmus-section-plain", 4, plain, { read_in_section, reuse_after_sections }, NULL },
 	{ "litmus-section-fenced", 4, fenced, { read_in_section, reuse_after_sections }, NULL },
+	{ "litmus-scribble-plain", 4, plain, { read_in_section, reuse_after_scribble }, NULL },
+	{ "litmus-scribble-fenced", 4, fenced, { read_in_section, reuse_after_scribble }, NULL },
 	{ "litmus-sections-plain", 3, plain, { read_twice, reuse_after_sections }, NULL },
 	{ "litmus-sections-fenced", 3, fenced, { read_twice, reuse_after_sections }, NULL },
 	{ "litmus-write-plain", 4, plain, { write_pinned, reuse_after_writers }, NULL },

@@ -115,6 +115,33 @@ static void check_replaced(void)
 	}
 }
 
+/* ---- a place that is sealed, and one that was emptied --------------------------------------------------------------------------- */
+
+/* As a split leaves it: full, and without any insert yet. */
+static void full_child(void)
+{
+	uint64_t control;
+
+	prepare(0);
+	control = load_relaxed(&index_buckets(stage_arena, segment)[home].control);
+	for (uint32_t i = 0; i < FULL; i++)
+		put(i);
+	store_relaxed(&index_buckets(stage_arena, segment)[home].control, control);
+	expect(!find_key(stage_arena, &key[FULL], &chain));
+	stage_share();
+}
+
+static void extend_and_remove(void)
+{
+	extend();
+	weak_expect(remove_key(stage_arena, &key[FULL - 1]));
+}
+
+static void check_last_removed(void)
+{
+	weak_expect(count_key(stage_arena, &key[FULL - 1]) == 0);
+}
+
 /* ---- a link that is followed as a guess -------------------------------------------------------------------------------------- */
 
 static uint64_t replaced;
@@ -277,6 +304,7 @@ const struct weak_scenario weak_scenarios_steps[] = {
 	{ "step-help", 3, empty_bucket, { insert_and_remove, help }, check_removed },
 	{ "step-remove", 3, empty_bucket, { insert, remove_it, help }, check_remove },
 	{ "step-extend", 4, full_bucket, { replace_last, extend, extend }, check_replaced },
+	{ "step-sealed", 3, full_child, { extend, extend_and_remove }, check_last_removed },
 	{ "step-guess", 3, half_extended, { guess, extend }, NULL },
 	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
 	{ "step-begin", 2, not_begun, { move_bucket, begin_split }, check_four },
