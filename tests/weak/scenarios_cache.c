@@ -96,6 +96,46 @@ static void read_twice(void)
 	weak_expect((int64_t)(version_before - first_version) == before - FIRST); /* each addition makes it one more here */
 }
 
+/* ---- objects that are moved -------------------------------------------------------------------------------------------------- */
+
+static void one_key(void)
+{
+	stage_open(STAGE_FENCED, 2);
+	stage_set(0, stage_key(0), 'a');
+	stage_share();
+}
+
+/* As the keeper does, in vain if somebody is faster. */
+static void move(void)
+{
+	struct cache_thread *mover = &stage_threads[0];
+	const char *key = stage_key(0);
+	struct index_chain chain;
+	struct allocation room;
+
+	epoch_enter(&mover->reader);
+	weak_expect(index_find(stage_arena, hash_key(stage_arena->secret, key, STAGE_KEY_BYTES), key, STAGE_KEY_BYTES,
+	                       &chain));
+	weak_expect(chain.found >= 0);
+	weak_expect(allocate_begin(mover->allocator, &mover->reader, stage_arena, POOL_MAIN, chain.object.size, 0, 0,
+	                           &room) == 0);
+	cache_move(mover, &chain, room.generation, room.offset, 0);
+	allocate_commit(&mover->reader);
+	epoch_exit(&mover->reader);
+}
+
+static void get_moved(void)
+{
+	weak_expect(stage_get(1, stage_key(0)) == 'a');
+}
+
+static void check_one_more(void)
+{
+	uint64_t version;
+
+	weak_expect(number(0, &version) == FIRST + 1);
+}
+
 /* ---- thread lines -------------------------------------------------------------------------------------------------------- */
 
 static struct cache_thread comers[WEAK_THREADS];
@@ -223,6 +263,8 @@ const struct weak_scenario weak_scenarios_cache[] = {
 	{ "counter-sum", 2, counter, { read_twice, incr_1, incr_2 }, check_sum },
 	{ "counter-cas", 2, counter, { multiply, incr_1 }, check_product },
 	{ "counter-append", 2, counter, { append, incr_1 }, check_product },
+	{ "move-get", 2, one_key, { move, get_moved }, NULL },
+	{ "move-incr", 2, counter, { move, incr_1 }, check_one_more },
 	{ "lines", 2, two_comers, { come_and_go_0, come_and_go_1 }, check_sets },
 	{ "lines-held", 2, two_comers, { hold_line_0, hold_line_1 }, NULL },
 	{ "wait-for-room", 2, full_arena, { set_large, make_room }, NULL },

@@ -145,6 +145,66 @@ static void check_slots(void)
 	}
 }
 
+/* ---- what its barriers are for --------------------------------------------------------------------------------------------- */
+
+static atomic_u64 *slot; /* of the object */
+static uint64_t slot_word;
+static unsigned char *last_byte; /* of the segment; nothing is there */
+
+/* With so little around them, three deviations can be searched. */
+static void prepare_bare(enum stage_mode mode)
+{
+	const char *key = stage_key(0);
+	struct index_chain chain;
+
+	prepare(mode);
+	expect(index_find(stage_arena, hash_key(stage_arena->secret, key, STAGE_KEY_BYTES), key, STAGE_KEY_BYTES,
+	                  &chain));
+	slot = index_slot_at(&chain, (uint32_t)chain.found);
+	slot_word = load_relaxed(slot);
+	last_byte = segment_base(stage_arena, segment) + stage_arena->segment_bytes - 1;
+	*last_byte = 'a';
+}
+
+static void plain_bare(void)
+{
+	prepare_bare(STAGE_PLAIN);
+}
+
+static void fenced_bare(void)
+{
+	prepare_bare(STAGE_FENCED);
+}
+
+static void read_bare(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+
+	epoch_enter(reader);
+	if (load_acquire(slot) == slot_word)
+		weak_expect(*last_byte == 'a');
+	epoch_exit(reader);
+}
+
+static void write_bare(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+
+	if (!epoch_pin_write(reader, stage_arena, segment, segment_load(stage_arena, segment).generation))
+		return;
+	weak_pause();
+	*last_byte = 'b';
+	epoch_unpin_write(reader);
+}
+
+/* And writes there as the next owner does. */
+static void keep_and_use(void)
+{
+	keep_patiently();
+	if (segment_load(stage_arena, segment).state == SEGMENT_FREE)
+		*last_byte = 'z';
+}
+
 /* ---- a counter in it ----------------------------------------------------------------------------------------------------- */
 
 static void prepare_counter(enum stage_mode mode)
@@ -215,6 +275,10 @@ const struct weak_scenario weak_scenarios_reclaim[] = {
 	{ "reclaim-run-fenced", 2, fenced_without_run, { set_in_run, keep_patiently, set_another }, check_slots },
 	{ "reclaim-counter-plain", 1, plain_counter, { count_on, keep_patiently, set_another }, check_slots },
 	{ "reclaim-counter-fenced", 1, fenced_counter, { count_on, keep_patiently, set_another }, check_slots },
+	{ "reclaim-section-plain", 3, plain_bare, { read_bare, keep_and_use }, NULL },
+	{ "reclaim-section-fenced", 3, fenced_bare, { read_bare, keep_and_use }, NULL },
+	{ "reclaim-pin-plain", 3, plain_bare, { write_bare, keep_and_use }, NULL },
+	{ "reclaim-pin-fenced", 3, fenced_bare, { write_bare, keep_and_use }, NULL },
 	{ "revoke-get-plain", 1, plain, { get_a, keep_impatiently, set_another }, check_slots },
 	{ "revoke-get-fenced", 2, fenced, { get_a, keep_impatiently, set_another }, check_slots },
 	{ "revoke-view-plain", 1, plain, { view_a, keep_impatiently, set_another }, check_slots },

@@ -124,6 +124,21 @@ static void replace_child(void)
 	replace_victim();
 }
 
+/* With nothing around it: a pin, and what it is for. */
+static void pin_and_change(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+	uint64_t control = before[0];
+
+	epoch_enter(reader);
+	if (load_acquire(&stage_arena->directory[0]) == victim && epoch_pin_index(reader, INDEX_PIN_SEGMENT, victim)) {
+		weak_pause();
+		cas_relaxed(word_of(victim, 0), &control, control ^ CONTROL_FROZEN);
+	}
+	epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
+	epoch_exit(reader);
+}
+
 static void set_first(void)
 {
 	stage_set(0, stage_key(0), 'b');
@@ -151,6 +166,11 @@ static void expect_letters(const char *letters)
 			weak_expect(load_relaxed(word_of(victim, i)) == before[i]);
 	for (unsigned i = 0; letters[i]; i++)
 		weak_expect(stage_get(1, stage_key(i)) == (letters[i] == '-' ? 0 : letters[i]));
+}
+
+static void check_same_memory(void)
+{
+	expect_letters("");
 }
 
 static void check_set(void)
@@ -181,6 +201,8 @@ const struct weak_scenario weak_scenarios_retire[] = {
 	{ "retire-delete-plain", 2, plain, { delete, replace_victim }, check_deleted },
 	{ "retire-heat-plain", 2, plain, { get, replace_victim }, check_same },
 	{ "retire-heat-fenced", 2, fenced, { get, replace_victim }, check_same },
+	{ "retire-pin-plain", 2, plain, { pin_and_change, replace_victim }, check_same_memory },
+	{ "retire-pin-fenced", 2, fenced, { pin_and_change, replace_victim }, check_same_memory },
 	{ "retire-help-plain", 2, plain_frozen, { set_first, replace_child }, check_set },
 	{ "retire-help-fenced", 2, fenced_frozen, { set_first, replace_child }, check_set },
 	{ 0 },

@@ -137,9 +137,70 @@ static void extend_and_remove(void)
 	weak_expect(remove_key(stage_arena, &key[FULL - 1]));
 }
 
+/* What was never used is filled by whoever helps with a split. */
+static void expect_all_used(void)
+{
+	struct index_chain now;
+
+	index_read_chain(stage_arena, segment, home, &now);
+	for (uint32_t i = 0; i < now.buckets * BUCKET_SLOTS; i++)
+		weak_expect(now.words[i] != 0);
+}
+
 static void check_last_removed(void)
 {
 	weak_expect(count_key(stage_arena, &key[FULL - 1]) == 0);
+	expect_all_used();
+}
+
+/* ---- two homes that want the same overflow bucket ---------------------------------------------------------------------------- */
+
+static uint32_t homes[2];
+static uint64_t claimed[2];
+
+static uint64_t claim(uint32_t of)
+{
+	uint64_t link = 0;
+
+	weak_expect(index_claim_overflow(stage_arena, segment, of, 1, &link) != NULL);
+	return link;
+}
+
+/* The place where the search for a home's overflow bucket begins, given up again. */
+static uint64_t first_place(uint32_t of)
+{
+	uint64_t link = claim(of);
+
+	store_relaxed(&index_linked(stage_arena, segment, link)->control, 0);
+	return link;
+}
+
+static void two_homes(void)
+{
+	prepare(0);
+	homes[0] = home;
+	homes[1] = home + 1;
+	while (first_place(homes[1]) != first_place(homes[0]))
+		expect(++homes[1] < stage_arena->homes);
+	weak_restore(claimed, sizeof claimed);
+	stage_share();
+}
+
+static void claim_first(void)
+{
+	claimed[0] = claim(homes[0]);
+}
+
+static void claim_second(void)
+{
+	claimed[1] = claim(homes[1]);
+}
+
+static void check_claims(void)
+{
+	weak_expect(claimed[0] != claimed[1]);
+	for (int i = 0; i < 2; i++)
+		weak_expect(claim(homes[i]) == claimed[i]);
 }
 
 /* ---- a link that is followed as a guess -------------------------------------------------------------------------------------- */
@@ -242,6 +303,31 @@ static void check_five(void)
 	check_keys(5);
 }
 
+/* ---- a chain that is extended while it is split ------------------------------------------------------------------------------- */
+
+static void full_and_begun(void)
+{
+	prepare(FULL);
+	expect(!find_key(stage_arena, &key[FULL], &chain));
+	expect(split_begin(stage_arena, segment));
+	stage_share();
+}
+
+static void split_full(void)
+{
+	weak_expect(split_bucket(stage_arena, segment, home));
+}
+
+/* Once it has been split nothing of it changes any more. */
+static void check_frozen(void)
+{
+	struct bucket *bucket = &index_buckets(stage_arena, segment)[home];
+
+	for (int i = 0; i < BUCKET_SLOTS; i++)
+		weak_expect(load_relaxed(&bucket->slots[i]) & SLOT_FROZEN);
+	check_keys(FULL);
+}
+
 /* ---- bounds of a segment ----------------------------------------------------------------------------------------------------- */
 
 #define SOON_MS 5000
@@ -305,8 +391,10 @@ const struct weak_scenario weak_scenarios_steps[] = {
 	{ "step-remove", 3, empty_bucket, { insert, remove_it, help }, check_remove },
 	{ "step-extend", 4, full_bucket, { replace_last, extend, extend }, check_replaced },
 	{ "step-sealed", 3, full_child, { extend, extend_and_remove }, check_last_removed },
+	{ "step-claim", 2, two_homes, { claim_first, claim_second }, check_claims },
 	{ "step-guess", 3, half_extended, { guess, extend }, NULL },
 	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
+	{ "step-split-full", 2, full_and_begun, { extend, split_full }, check_frozen },
 	{ "step-begin", 2, not_begun, { move_bucket, begin_split }, check_four },
 	{ "step-bound", 2, empty_bucket, { raise_soon, raise_later }, check_bound },
 	{ "step-walk", 3, used_again, { make_two, walk_data }, NULL },
