@@ -78,6 +78,7 @@ static void revoke_self(void)
 
 START_TEST(test_read_that_is_always_revoked)
 {
+	static const char short_key[] = "a key of 20 letters.";
 	struct write_request request = large(WRITE_SET);
 	struct larder_mget_entry entry = { .key = "key", .key_size = 3, .buffer_size = SIZE };
 	struct larder_mget_entry entries[2];
@@ -88,6 +89,14 @@ START_TEST(test_read_that_is_always_revoked)
 	arm();
 	ck_assert_int_eq(cache_get(&world.self.thread, "key", 3, buffer, SIZE, NULL), LARDER_MISS);
 	ck_assert_uint_ge(spoiled, 10000);
+	/* A key that get has a way of its own for. */
+	request.key = short_key;
+	request.key_size = sizeof short_key - 1;
+	ck_assert_int_eq(mprotect(buffer, SIZE, PROT_READ | PROT_WRITE), 0);
+	ck_assert_int_eq(write_one(&world, &request, NULL), 0);
+	arm();
+	ck_assert_int_eq(cache_get(&world.self.thread, short_key, sizeof short_key - 1, buffer, SIZE, NULL),
+	                 LARDER_MISS);
 	entry.buffer = buffer;
 	entries[0] = entries[1] = entry;
 	entries[1].key_size = 0;
