@@ -28,6 +28,11 @@ fresh_tree() {
 	file libshm/arena/step.c '	failpoint("map.done");'
 	file tests/failpoint/points.c '	{ "map.done", PASSES(WRITER, ROOMY, 1) },'
 	echo 'and `map.done`' >"$tree/docs/RELIABILITY.md"
+	mkdir "$tree/tests/mutate"
+	cp tests/mutate/mutate.pl "$tree/tests/mutate/"
+	printf 'another word\tlibshm/arena/map.c\ts/&word/\\&other/\n' >"$tree/tests/mutate/mutations.txt"
+	printf '| %s | `libshm/arena/map.c` | x |\n' 'R1 map store_release>store_relaxed' \
+		'A1 map load_acquire>load_relaxed' 'another word' >"$tree/docs/MUTATIONS.md"
 }
 
 file() { # path, lines...
@@ -50,7 +55,7 @@ expect() { # what, lint, expression
 }
 
 fresh_tree
-for lint in includes atomics labels files header failpoints; do
+for lint in includes atomics labels files header failpoints mutations; do
 	expect "a good tree" $lint ''
 done
 
@@ -107,6 +112,14 @@ expect "a release without reason" labels '^daemon/house\.c:2: say what breaks'
 fresh_tree
 printf 'R1: map.c\nR9: gone\n' >"$tree/docs/MEMORY-ORDER.md"
 expect "a listed pair that is gone" labels '^docs/MEMORY-ORDER\.md:2: R9 is listed'
+
+fresh_tree
+sed -i '/^| A1/d' "$tree/docs/MUTATIONS.md"
+expect "a mutation that is not in the table" mutations 'does not say what notices "A1 map load_acquire>load_relaxed"'
+echo '| A9 gone | `libshm/arena/map.c` | x |' >>"$tree/docs/MUTATIONS.md"
+expect "a mutation that is gone" mutations '"A9 gone" is no mutation any more'
+printf 'nothing\tlibshm/arena/map.c\ts/no such thing//\n' >>"$tree/tests/mutate/mutations.txt"
+expect "a pattern that matches nothing" mutations 'the pattern of "nothing" matches nothing'
 
 fresh_tree
 seq 600 | sed 's/.*/int x&;/' >>"$tree/daemon/house.c"
