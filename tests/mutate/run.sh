@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Makes one thing wrong after another (mutate.pl) and sees whether that is noticed: by larder-weak, which runs the code under a weak memory
-# model, or by a test program. What noticed it the last time stands in docs/MUTATIONS.md and is tried first; only if that does not
-# notice it any more, all of larder-weak is run. A mutation that nothing notices is a failure: either what it takes away is not needed,
+# model, or by a test program. What noticed it the last time stands in docs/MUTATIONS.md and is tried first (who adds a mutation may write
+# there what should notice it); only if that does not notice it any more, all of larder-weak is run. A mutation that nothing notices is a failure: either what it takes away is not needed,
 # or a scenario is missing.
 #
 #	tests/mutate/run.sh [pattern]     all, or those whose name matches; PART=1/3: each third of them, from the first on;
