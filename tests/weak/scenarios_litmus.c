@@ -221,12 +221,22 @@ static void view(void)
 	fetch_sub_release(pin, 1);
 }
 
+static void revoke_section(void)
+{
+	const struct control *control = &stage_world.self.cache.control;
+	uint64_t epoch;
+
+	store_release(word, 0);
+	epoch = grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch));
+	/* The only section there is: it is not waited for any more, and not taken for a new one. */
+	if (grace_revoke(control, epoch))
+		weak_expect(grace_oldest(control) == UINT64_MAX);
+	weak_expect(grace_barrier(stage_arena) == 0);
+}
+
 static void revoke_and_look(void)
 {
-	store_release(word, 0);
-	grace_revoke(&stage_world.self.cache.control,
-	             grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch)));
-	weak_expect(grace_barrier(stage_arena) == 0);
+	revoke_section();
 	if (grace_oldest(&stage_world.self.cache.control) == UINT64_MAX &&
 	    !grace_view_pinned(&stage_world.self.cache.control, segment)) {
 		segment_recycle(stage_arena, segment);
@@ -247,10 +257,7 @@ static void fenced_large(void)
 
 static void revoke_and_recycle(void)
 {
-	store_release(word, 0);
-	grace_revoke(&stage_world.self.cache.control,
-	             grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch)));
-	weak_expect(grace_barrier(stage_arena) == 0);
+	revoke_section();
 	if (grace_oldest(&stage_world.self.cache.control) == UINT64_MAX)
 		segment_recycle(stage_arena, segment);
 }
