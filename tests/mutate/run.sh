@@ -68,11 +68,15 @@ try() { # tree, killer or nothing
 # Without a mutation, whoever is said to have noticed it must pass.
 sound() { # killer
 	[ -e "$work/sound/${1//\//:}" ] && return
-	build "$work/whole" "$(program "$1")" >"$work/whole.$BASHPID.build" 2>&1 || return 1
-	case $1 in
-	*/check_*) (cd "$here" && timeout "$seconds" "$work/whole/$(program "$1")") ;;
-	*) JOBS=1 "$work/whole/$weak" "$1" ;;
-	esac >"$work/whole.$BASHPID.log" 2>&1 || return 1
+	local log=$work/whole.$BASHPID.log
+
+	if ! build "$work/whole" "$(program "$1")" >"$log" 2>&1 || ! case $1 in
+		*/check_*) (cd "$here" && timeout "$seconds" "$work/whole/$(program "$1")") ;;
+		*) JOBS=1 "$work/whole/$weak" "$1" ;;
+		esac >"$log" 2>&1; then
+		tail -n 5 "$log" >&2
+		return 1
+	fi
 	touch "$work/sound/${1//\//:}"
 }
 
