@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/torture/aftermath.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -244,6 +245,27 @@ static bool same(const struct holdings *a, const struct holdings *b)
 	       a->control_pages == b->control_pages;
 }
 
+/* Which descriptors a process has: for whoever looks for one that is left over. */
+static void print_descriptors(const char *role, pid_t pid)
+{
+	char path[288], target[256];
+	const struct dirent *entry;
+	DIR *directory;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	directory = opendir(path);
+	while (directory && (entry = readdir(directory)) != NULL) {
+		ssize_t length;
+
+		snprintf(path, sizeof path, "/proc/%d/fd/%s", (int)pid, entry->d_name);
+		length = readlink(path, target, sizeof target - 1);
+		if (length > 0)
+			fprintf(stderr, "%s: %s is %.*s\n", role, entry->d_name, (int)length, target);
+	}
+	if (directory)
+		closedir(directory);
+}
+
 bool aftermath_run(struct board *board, struct holdings before, struct leaks *ret_leaks)
 {
 	struct end end = { .board = board, .leaked = shared_memory(sizeof *end.leaked) };
@@ -260,12 +282,15 @@ bool aftermath_run(struct board *board, struct holdings before, struct leaks *re
 	while (!same(&ret_leaks->now, &before) && patience_left(patience));
 	if (ret_leaks->bytes != 0)
 		board_fail(board, VERDICT_WRONG, &nobody, "%" PRIu64 " bytes were not given back", ret_leaks->bytes);
-	if (!same(&ret_leaks->now, &before))
+	if (!same(&ret_leaks->now, &before)) {
+		print_descriptors("supervisor", board->server.pid);
+		print_descriptors("keeper", server_keeper(&board->server));
 		board_fail(
 			board, VERDICT_WRONG, &nobody,
 			"without clients larderd holds %u+%u descriptors and %u control pages; before the storm it was "
 			"%u+%u and %u",
 			ret_leaks->now.supervisor_fds, ret_leaks->now.keeper_fds, ret_leaks->now.control_pages,
 			before.supervisor_fds, before.keeper_fds, before.control_pages);
+	}
 	return load_acquire(&board->failure_count) == 0;
 }
