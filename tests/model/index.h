@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations set, delete and get on one home of the index. bucket.pml, chain.pml and split.pml say who runs them. */
+/* The operations set, delete and get on one home of the index. bucket.pml, chain.pml, split.pml and merge.pml say who runs them. */
 #include "map.h"
 
 /* Completes the intent of the control word c of home b. */
@@ -100,23 +100,31 @@ inline extend() {
 	od
 }
 
+#define IN_CHILD b
+#define GIVE_UP false
 #ifdef SPLIT
 #include "split.h"
 #define LIST byte list[4];
 #define HAS_ROOM (!(crowded & b))
-#define GIVE_UP false
+#elif defined(MERGE)
+#include "merge.h"
 #else
 #define LIST
 #define HAS_ROOM true
+#undef GIVE_UP
 #define GIVE_UP true
 inline split() { assert(false) }
 #endif
 
+#ifndef START
+#define START(k) skip
+#endif
 #define LOCALS short c; byte b, i, p, w, e, at, pick; bool ok, linked, icy; LIST
 inline forget() { atomic { c = 0; b = 0; i = 0; p = 0; w = 0; e = 0; at = 0; pick = 0; linked = false; icy = false; ok = false } }
 
 proctype Set(byte x) {
 	LOCALS
+	START(KEY(x));
 	do
 	:: find(KEY(x));
 		if
@@ -140,7 +148,7 @@ proctype Set(byte x) {
 			fi
 #endif
 		:: at == NONE && pick == NONE && !linked && HAS_ROOM -> extend(); ok = false
-		:: at == NONE && pick == NONE && (linked || !HAS_ROOM) -> ok = (b || GIVE_UP); if :: ok :: else -> split() fi
+		:: at == NONE && pick == NONE && (linked || !HAS_ROOM) -> ok = (IN_CHILD || GIVE_UP); if :: ok :: else -> split() fi
 		fi;
 		if :: ok -> break :: else fi
 	od;
@@ -150,6 +158,7 @@ proctype Set(byte x) {
 proctype Delete(byte k, r) {
 	LOCALS
 	watch(r, k);
+	START(k);
 	do
 	:: find(k);
 		if :: at == NONE -> assert(seen[r] & 1); break :: else fi;

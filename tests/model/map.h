@@ -4,7 +4,7 @@
  * operations in index.h is checked.
  *
  * A bucket has two slots. A home b owns the four words slot[4b..4b+3]: its own two and, once slot 1 is a LINK, two in its
- * overflow bucket. Home 0 may be split into the homes 1 and 2. An object is a number that is used once; four numbers
+ * overflow bucket. Home 0 may be split into the homes 1 and 2, or the homes 0 and 2 be merged into 1. An object is a number that is used once; four numbers
  * share a key. EMPTY words carry no nonce here: with fewer distinct words more late CASes succeed, so this is the harder case.
  *
  * The abstract map: current[k] is the object key k has now (0: none). It changes only where an operation takes effect (the CAS
@@ -58,7 +58,10 @@ short seen[WATCHERS];      /* bit x: its key had object x since watcher r began;
 #define COUNT(b, k) (AT(4*(b), k) + AT(4*(b)+1, k) + LINKED(b) * (AT(4*(b)+2, k) + AT(4*(b)+3, k)))
 #define VALUE(p, k) (AT(p, k) * OBJECT(slot[p]))
 #define FIND(b, k) (VALUE(4*(b), k) + VALUE(4*(b)+1, k) + LINKED(b) * (VALUE(4*(b)+2, k) + VALUE(4*(b)+3, k)))
-#define HOME(k) ((control[0] & C_MOVED) -> CHILD(k) : 0)
+#ifndef PARENT
+#define PARENT(k) 0
+#endif
+#define HOME(k) ((control[PARENT(k)] & C_MOVED) -> CHILD(k) : PARENT(k))
 #define SOUND(k) (COUNT(HOME(k), k) <= 1 && FIND(HOME(k), k) == current[k])
 hidden byte sound;
 

@@ -128,6 +128,33 @@ add caught   rebuild -DRUN=4 -DBROKEN_READER
 add caught   rebuild -DRUN=3 -DBROKEN_NO_SEAL
 add caught   rebuild -DRUN=6 -DBROKEN_NOT_VIRGIN
 
+add pass     merge   -DRUN=1
+add pass     merge   -DRUN=2
+add pass     merge   -DRUN=3
+add pass     merge   -DRUN=4
+add pass     merge   -DRUN=5
+add pass     merge   -DRUN=6
+add pass     merge   -DRUN=11
+add pass     merge   -DRUN=12
+add pass     merge   -DRUN=13
+add pass     merge   -DRUN=14
+add pass     merge   -DRUN=21
+add pass     merge   -DRUN=22
+add pass     merge   -DRUN=31 -DTIGHT -DUPPER=3
+add pass     merge   -DRUN=32 -DTIGHT -DUPPER=3
+add pass     merge   -DRUN=11 -DCROWDED
+add pass     merge   -DRUN=14 -DCROWDED
+add progress merge   -DRUN=2
+add progress merge   -DRUN=31 -DTIGHT -DUPPER=3
+add caught   merge   -DRUN=4 -DBROKEN_NO_FREEZE
+add caught   merge   -DRUN=4 -DBROKEN_ONE_FROZEN
+add caught   merge   -DRUN=1 -DBROKEN_OWN_FIRST
+add caught   merge   -DRUN=2 -DBROKEN_MOVED_EARLY
+add caught   merge   -DRUN=3 -DBROKEN_READER
+add caught   merge   -DRUN=5 -DBROKEN_NO_SEAL
+add caught   merge   -DRUN=12 -DBROKEN_NOT_VIRGIN
+add caught   merge   -DRUN=31 -DTIGHT -DUPPER=3 -DBROKEN_ONE_NAMED
+
 add pass     epoch   -DRECYCLES=2 -DRUN=1
 add pass     epoch   -DRECYCLES=2 -DRUN=2
 add pass     epoch   -DRECYCLES=2 -DRUN=3
