@@ -27,6 +27,7 @@ my %weaker = (
 	fetch_sub_release => { R => ['fetch_sub_relaxed'] },
 	cas_acq_rel       => { R => ['cas_acquire'], A => ['cas_release'] },
 	exchange_acquire  => { A => [ 'exchange_relaxed', 'store_release' ] },
+	exchange_release  => { R => [ 'exchange_relaxed', 'store_release' ] },
 	fetch_add_release => { R => ['fetch_add_relaxed'] },
 	exchange_relaxed  => { R => ['store_relaxed'] },
 	fetch_add_acq_rel => { R => ['fetch_add_acquire'], A => ['fetch_add_release'] },
