@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* When the index grows, and which of its segments: the keeper's part of index/split.h. One segment at a time. */
+/* When the index grows or shrinks, and which of its segments: the keeper's part of index/split.h. One segment at a time. */
 #ifndef LARDER_DAEMON_GROWTH_H
 #define LARDER_DAEMON_GROWTH_H
 
@@ -8,20 +8,22 @@
 #define GROWTH_NONE UINT32_MAX
 
 struct growth {
-	uint32_t segment;         /* being split, or GROWTH_NONE */
+	uint32_t segment;         /* being split or merged, or GROWTH_NONE */
+	uint32_t sibling;         /* retired together with the one that was reported last, or GROWTH_NONE */
 	uint32_t next_home;       /* its first bucket not yet known to have moved */
+	uint32_t next_entry;      /* of the directory, to be looked at next for segments that should be merged */
 	uint32_t segments_wanted; /* free ones that a split waits for */
 };
 
 void growth_init(struct growth *growth);
 
 /*
- * Does a bounded piece of the work. Return: whether there is more to do at once. ret_retired: a segment whose split is
- * finished and that now waits for its readers, or GROWTH_NONE.
+ * Does a bounded piece of the work. Return: whether there is more to do at once. ret_retired: a segment whose split or
+ * merge is finished and that now waits for its readers, or GROWTH_NONE.
  */
 bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_retired);
 
-/* Whether a lookup can come to the index segment: by the directory, or as a child of one that is being split. */
+/* Whether a lookup can come to the index segment, by the directory or as a child of one that is being split or merged; or to its sibling. */
 bool growth_reachable(const struct arena *arena, uint32_t segment);
 
 #endif

@@ -30,6 +30,7 @@
 #include "daemon/stall.h"
 #include "epoch/grace.h"
 #include "index/index.h"
+#include "index/split.h"
 
 #define IDLE_MS 250u        /* longest time between two looks at the arena */
 #define WAITING_MS 1u       /* while a stage waits */
@@ -378,7 +379,7 @@ static uint32_t finish(struct reclaim *reclaim)
 	return freed;
 }
 
-/* Lets a split segment wait for its readers. */
+/* Lets a segment that was split or merged wait for its readers. */
 static void retire_index(struct reclaim *reclaim, uint32_t segment)
 {
 	failpoint("reclaim.index_retired");
@@ -481,6 +482,7 @@ static void adopt(struct reclaim *reclaim)
 			retire_index(reclaim, segment);
 			break;
 		case SEGMENT_INDEX:
+			split_resume_merge(arena, segment);
 			if (!growth_reachable(arena, segment) &&
 			    segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED)) {
 				failpoint("adopt.orphan");

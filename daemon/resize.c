@@ -11,7 +11,7 @@
  * the size that was is wanted again, and what was allocated goes back.
  *
  * Shrinking: it does not matter which segments go, since the file is never cut and holes may be anywhere in it. So they are those that
- * are free, and then those that the eviction policy gives up: what is used most stays, the index need not move, and what a view holds
+ * are free, and then those that the eviction policy gives up: what is used most stays, the index need not move (it shrinks by itself when it has fewer keys: daemon/growth.c), and what a view holds
  * stands in nobody's way.
  *
  * Memory is given back when nobody can look at it any more. Who entered a section after the segment was emptied does not find it; who

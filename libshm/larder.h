@@ -336,7 +336,8 @@ struct larder_stat {
 	uint64_t evicted_age_ms;       /* sum of the ages of evicted_objects, each since it was last written */
 	uint64_t index_splits;         /* index segments that became two since the arena was made */
 	uint64_t index_rebuilds;       /* index segments that were built anew, without becoming more */
-	uint64_t index_splitting;      /* index segments of which that is under way */
+	uint64_t index_merges;         /* how often two index segments became one */
+	uint64_t index_splitting;      /* index segments of which one of these is under way */
 	uint64_t estimate_keys;        /* what estimated_misses rests on: keys in a sample, */
 	uint64_t estimate_samples;     /* and lookups of them that were counted */
 	uint64_t arena_bytes_wanted;   /* size that it shall have: another one while it grows or shrinks */

@@ -42,6 +42,7 @@ enum stat_kind { STAT_COUNT, STAT_BYTES, STAT_MILLISECONDS, STAT_ACCESS };
 	X(evicted_age_ms, STAT_MILLISECONDS) \
 	X(index_splits, STAT_COUNT) \
 	X(index_rebuilds, STAT_COUNT) \
+	X(index_merges, STAT_COUNT) \
 	X(index_splitting, STAT_COUNT) \
 	X(estimate_keys, STAT_COUNT) \
 	X(estimate_samples, STAT_COUNT) \

@@ -215,6 +215,7 @@ static void recycle(const struct arena *arena, uint32_t segment, enum segment_st
 	}
 	store_relaxed(&entry->expires_ms, 0);
 	store_relaxed(&entry->children, 0);
+	store_relaxed(&entry->parents, 0);
 	store_relaxed(&entry->dead_units, 0);
 	failpoint("recycle.cleared");
 	word = (struct segment_word){ .generation = word.generation + 1, .state = state };

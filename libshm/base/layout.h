@@ -17,7 +17,7 @@
 #include "base/atomics.h"
 
 #ifndef LAYOUT_VERSION /* a test of upgrades makes a larderd of another layout */
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 #endif
 #define ARENA_MAGIC UINT64_C(0x414e4552414c4452) /* "RDLARENA": an arena */
 #define CONTROL_MAGIC UINT64_C(0x4c5254434c4452) /* "RDLCTRL": a control page */
@@ -123,6 +123,7 @@ struct arena_header {
 	atomic_u64 evicted_ages[EVICTED_AGES]; /* [0]: evicted less than 1 ms old; [i]: from 2^(i-1) ms to less than 2^i */
 	atomic_u64 index_splits;
 	atomic_u64 index_rebuilds;
+	atomic_u64 index_merges;
 	atomic_u64 gets, hits, sets,
 		deletes; /* of all clients, dead and alive; brought up to date a few times a second */
 	atomic_u64 ghosts;       /* keys that became ghosts, ever: the ghost table's clock, for writers */
@@ -177,11 +178,12 @@ struct segment_entry {
 	_Alignas(CACHE_LINE) atomic_u64 state;
 	atomic_u64 expires_ms; /* data: no object lives longer (arena time); 0: some do not expire */
 	atomic_u64 opened_ms;  /* data: when it was taken from free (arena time): the age for eviction */
-	atomic_u64 children; /* index: { segment of the hashes with 1 : 32 | with 0 : 32 } once a split began, else 0 */
+	atomic_u64 children; /* index: { segment of the hashes with 1 : 32 | with 0 : 32 } once a split or merge began, else 0 */
 	atomic_u32 prefix;   /* index: the first directory entry it serves */
 	atomic_u32 depth;    /* index: how many directory bits its keys share */
 	atomic_u32 overflow_used; /* index: overflow buckets that have an owner; a hint for growth */
 	atomic_u32 dead_units; /* data: OBJECT_UNITs of objects that were replaced or deleted; a hint for compaction */
+	atomic_u64 parents; /* index: { upper sibling : 32 | lower : 32 } that were merged in it, else 0 */
 };
 
 /* At the start of every run of chunks. The words of an unused chunk are zero. */
@@ -369,6 +371,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct segment_entry, children),
 		offsetof(struct segment_entry, overflow_used),
 		offsetof(struct segment_entry, dead_units),
+		offsetof(struct segment_entry, parents),
 		OBJECT_VALUE_SIZE_SHIFT,
 		offsetof(struct object, version),
 		offsetof(struct bucket, slots),

@@ -116,10 +116,11 @@ static inline void epoch_unpin_write(struct epoch_reader *reader)
  * Index pin: while a thread may change the buckets of an index segment, the segment is not recycled, whether or not the
  * thread's section is revoked meanwhile; so its late compare-and-swap finds the bucket as it left it. Pin what was found in the
  * section, then look whether the section was revoked: either it is so late that it is told, or the keeper sees the pin. The
- * first pin is of the segment to be changed, the second of the child that a split fills; each is taken away before it is set anew.
+ * first pin is of the segment to be changed, the second of what changes with it: the child that a split fills, or the other parent of a merge.
+ * Each is taken away before it is set anew.
  * False: the section was revoked, so this may be another segment by now, and must not be changed.
  */
-enum index_pin { INDEX_PIN_SEGMENT, INDEX_PIN_CHILD };
+enum index_pin { INDEX_PIN_SEGMENT, INDEX_PIN_OTHER };
 
 static inline bool epoch_pin_index(struct epoch_reader *reader, enum index_pin which, uint32_t segment)
 {

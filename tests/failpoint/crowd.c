@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tests/failpoint/value.h"
 #include "tests/failpoint/worker.h"
 #include "tests/support/client.h"
@@ -24,6 +25,10 @@
 #define EAGER_PAUSE_US 300
 #define COMING_KEYS 10000 /* in the churn scene, of each member */
 #define LIVING_KEYS 2000  /* of which so many live */
+#define TIDE_KEYS 5000    /* in the ebb scene, of each member: that come, and then go, */
+#define TIDE_STEP 64      /* so many at a time, */
+#define TIDE_MS 2000      /* for so long each, for all members at the same time */
+#define LASTING_KEYS 40   /* growth keys there */
 #define BATCH 8
 #define SIZED_TURNS 16 /* of the one who asks for another size */
 
@@ -346,12 +351,11 @@ static void write_counter(struct worker *worker)
 static void write_growth(struct worker *worker)
 {
 	const struct larder_set_options options = life(LIFE_MS);
+	/* A turn: the index shall not be full before it is seen that the keeper stopped. */
+	int count = worker->eager ? 2 : 8;
+	uint32_t most = worker->crowd->scene == EBB ? LASTING_KEYS : GROWTH_KEYS;
 
-	int count = worker->eager
-	                    ? 2
-	                    : 8; /* a turn: the index shall not be full before it is seen that the keeper stopped */
-
-	for (int i = 0; i < count && load_relaxed(&worker->self->growth.begun) < GROWTH_KEYS; i++) {
+	for (int i = 0; i < count && load_relaxed(&worker->self->growth.begun) < most; i++) {
 		/* One that failed is tried again, so that all up to the last completed are there. */
 		uint32_t number = load_relaxed(&worker->self->growth.completed) + 1;
 		struct value_mark mark = { worker->number, number };
@@ -401,6 +405,35 @@ static void write_coming(struct worker *worker)
 	}
 }
 
+static void write_tide_key(struct worker *worker, uint32_t key, bool comes)
+{
+	const struct larder_set_options options = life(LIFE_MS);
+	struct value_mark mark = { worker->number, key };
+	char name[VALUE_KEY_MAX];
+	size_t name_size = value_key(name, "tide", worker->number, key);
+
+	if (comes)
+		WRITE(worker, "set", larder_set(worker->cache, name, name_size, &mark, sizeof mark, &options, NULL));
+	else
+		WRITE(worker, "delete", larder_delete(worker->cache, name, name_size, 0));
+}
+
+/* So many keys that the index must grow for them, and then none. While it cannot grow, one at a time, until all buckets were met. */
+static void write_tide(struct worker *worker, bool settled)
+{
+	bool flood = monotonic_ms() / TIDE_MS % 2;
+
+	for (int i = 0; settled && i < (worker->eager ? TIDE_STEP / 4 : 1); i++) {
+		write_tide_key(worker, TIDE_KEYS + ++worker->passing, true);
+		write_tide_key(worker, TIDE_KEYS + worker->passing, false);
+	}
+	for (int i = 0; !settled && i < TIDE_STEP; i++)
+		if (flood && worker->coming < TIDE_KEYS)
+			write_tide_key(worker, worker->coming++, true);
+		else if (!flood && worker->coming > 0)
+			write_tide_key(worker, --worker->coming, false);
+}
+
 static void write_passing(struct worker *worker, int count)
 {
 	const struct larder_set_options options = life(SHORT_LIFE_MS);
@@ -438,8 +471,10 @@ static void write_all_kinds(struct worker *worker)
 	write_counter(worker);
 	if (worker->turns % 4 == 0)
 		write_journal(worker);
-	if (!settled)
+	if (!settled && worker->crowd->scene != EBB)
 		write_passing(worker, 2);
+	if (worker->crowd->scene == EBB)
+		write_tide(worker, settled);
 	if (settled)
 		rewrite_growth(worker);
 	else if (worker->crowd->scene == CHURN)

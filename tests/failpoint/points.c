@@ -155,6 +155,17 @@ const struct point points[] = {
 	{ "split.retiring", PASSES(KEEPER, ROOMY, 1) },
 	{ "split.retiring", PASSES(KEEPER, CHURN, 1) },
 
+	/* shrinking: the same, and a writer who comes by the other parent */
+	{ "merge.child_taken", PASSES(KEEPER, EBB, 1) },
+	{ "merge.child_ready", PASSES(KEEPER, EBB, 1) },
+	{ "merge.named_once", PASSES(KEEPER, EBB, 1) },
+	{ "merge.begun", PASSES(KEEPER, EBB, 1) },
+	{ "merge.sibling_pinned", PASSES(KEEPER, EBB, 100) },
+	{ "merge.sibling_pinned", PASSES(WRITER, EBB, 1), STOPPED_AT("merge.sibling_pinned") },
+	{ "merge.leaving", PASSES(KEEPER, EBB, 100) },
+	{ "merge.leaving", PASSES(WRITER, EBB, 1), STOPPED_AT("merge.sibling_pinned") },
+	{ "merge.resumed", PASSES(KEEPER, EBB, 1), KILLED_AT("merge.named_once") },
+
 	/* moving what is in use */
 	{ "object.begun", PASSES(KEEPER, TIGHT, 20) },
 	{ "object.completed", PASSES(KEEPER, TIGHT, 20) },
@@ -211,6 +222,7 @@ const struct point points[] = {
 	{ "adopt.retired", PASSES(KEEPER, CHURN, 1), KILLED_AT("reclaim.index_retired") },
 	{ "adopt.orphan", PASSES(KEEPER, ROOMY, 2), KILLED_AT("split.children_ready") },
 	{ "adopt.orphan", PASSES(KEEPER, CHURN, 1), KILLED_AT("split.children_ready") },
+	{ "adopt.orphan", PASSES(KEEPER, EBB, 1), KILLED_AT("merge.child_ready") },
 	{ "client.resumed", PASSES(KEEPER, ROOMY, 2), KILLED_AT("split.placed") },
 	{ "keeper.ready", PASSES(KEEPER, ROOMY, 1), KILLED_AT("split.moved") },
 
@@ -243,7 +255,7 @@ const size_t point_count = sizeof points / sizeof points[0];
 
 const char *scene_name(enum scene scene)
 {
-	static const char *const names[SCENES] = { "roomy", "churn", "tight", "remote", "sized" };
+	static const char *const names[SCENES] = { "roomy", "churn", "ebb", "tight", "remote", "sized" };
 
 	return names[scene];
 }

@@ -50,7 +50,7 @@ struct stage {
 };
 
 static const char *const sizes[SCENES] = {
-	[ROOMY] = "8M", [CHURN] = "4M", [TIGHT] = "1M", [REMOTE] = "8M", [SIZED] = "2M"
+	[ROOMY] = "8M", [CHURN] = "4M", [EBB] = "6M", [TIGHT] = "1M", [REMOTE] = "8M", [SIZED] = "2M"
 };
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */
@@ -405,22 +405,29 @@ static void expire_everything(struct cache *cache, bool remote, uint64_t *ret_fr
 	}
 }
 
-/* Index segments that the directory names, directly or as the children of one that is being split. */
+/* Whether the directory names an index segment, or one of which it is a child. */
+static bool is_named(const struct arena *arena, uint32_t segment)
+{
+	for (uint32_t i = 0; i < 1u << arena->directory_bits; i++) {
+		uint32_t entry = load_acquire(&arena->directory[i]);             /* A11 <- R11 */
+		uint64_t children = load_acquire(&arena->table[entry].children); /* A12 <- R12 */
+
+		if (entry == segment ||
+		    (children && ((uint32_t)children == segment || (uint32_t)(children >> 32) == segment)))
+			return true;
+	}
+	return false;
+}
+
+/* The index shrinks now: for a moment there may be a segment of which nobody has been told yet, or that is about to be retired. */
 static void expect_no_lost_index(const struct arena *arena)
 {
-	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
-		bool named = segment_load(arena, segment).state != SEGMENT_INDEX;
+	struct patience patience = patience_start(FREE_MS);
 
-		for (uint32_t i = 0; !named && i < 1u << arena->directory_bits; i++) {
-			uint32_t entry = load_acquire(&arena->directory[i]);             /* A11 <- R11 */
-			uint64_t children = load_acquire(&arena->table[entry].children); /* A12 <- R12 */
-
-			named = entry == segment ||
-			        (children && ((uint32_t)children == segment || (uint32_t)(children >> 32) == segment));
-		}
-		if (!named)
-			expect_failed("index segment %u is lost: nothing leads to it", segment);
-	}
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++)
+		while (segment_load(arena, segment).state == SEGMENT_INDEX && !is_named(arena, segment))
+			if (!patience_left(patience))
+				expect_failed("index segment %u is lost: nothing leads to it", segment);
 }
 
 static void report_fault(void *context, const char *sentence)

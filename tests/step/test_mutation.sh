@@ -63,7 +63,7 @@ mutant "an overflow bucket is linked before the object is in it" libshm/index/in
 mutant "a run begins before the end of its objects is marked" libshm/object/allocate.c \
 	's/(\tend_objects\(arena, ret_run->next\);\n)(.*?\tstore_release\(&header->chunks, chunks\);\n)/$2$1/s' "used up"
 mutant "a bucket is left before it is copied" libshm/index/split.c \
-	's/(\t\tif \(!fill_child\(reader, arena, split.low.*?)(\t\tcas_\w+\(&bucket->control, &control, control \| CONTROL_MOVED\);\n)/$2$1/s' "bucket"
+	's/(?=\tif \(!complete\) \{\n)/\tleave_bucket(arena, segment, home);\n/' "bucket"
 mutant "a segment is retired before its objects are unlinked" daemon/reclaim.c \
 	's/(\t\tif \(!empty\(reclaim, segment\)\) \{\n)/\t\tsegment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);\n$1/' "keeper: "
 mutant "a segment is free before it is clean" libshm/arena/segment.c \

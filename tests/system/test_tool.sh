@@ -315,8 +315,8 @@ test_stat() {
 	for name in arena_bytes page_bytes segment_bytes segments segments_free segments_data segments_index \
 		segments_condemned segments_system value_size_max access epoch clients entries key_bytes value_bytes \
 		used_bytes gets hits sets deletes expired_segments evicted_segments uptime_ms compacted_segments \
-		expired_objects evicted_objects moved_objects evicted_age_ms index_splits index_rebuilds index_splitting \
-		hit_ratio overhead_bytes_per_entry; do
+		expired_objects evicted_objects moved_objects evicted_age_ms index_splits index_rebuilds \
+		index_merges index_splitting hit_ratio overhead_bytes_per_entry; do
 		note "$(grep -q "^$name *[a-z0-9-]" "$dir/out" && echo yes)" "stat shows $name"
 	done
 	note "$(grep -q '^arena_bytes *67108864 (64.0 MiB)$' "$dir/out" && echo yes)" "stat shows the size of the arena"

@@ -248,7 +248,8 @@ START_TEST(test_all_that_are_nearly_full_are_begun)
 	fill(world.arena, child[0]);
 	growth_init(&growth);
 	ck_assert(growth_run(&growth, world.arena, &retired));
-	ck_assert_uint_eq(load_relaxed(&world.arena->table[child[0]].children), 0); /* not before its parent is finished */
+	ck_assert_uint_eq(load_relaxed(&world.arena->table[child[0]].children),
+	                  0); /* not before its parent is finished */
 	while (retired == GROWTH_NONE)
 		ck_assert(growth_run(&growth, world.arena, &retired));
 	ck_assert_uint_eq(retired, first);
@@ -259,9 +260,11 @@ START_TEST(test_all_that_are_nearly_full_are_begun)
 		child_segments(&world, child[i], grandchild);
 		ck_assert_uint_ne(grandchild[0], grandchild[1]);
 	}
-	while (growth_run(&growth, world.arena, &retired))
-		finished += retired != GROWTH_NONE;
-	ck_assert_uint_eq(finished, 2);
+	while (finished < 2) {
+		ck_assert(growth_run(&growth, world.arena, &retired));
+		finished += retired == child[0] || retired == child[1];
+	}
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_splits), 3);
 	world_stop(&world);
 }
 END_TEST
@@ -296,6 +299,209 @@ START_TEST(test_what_can_be_reached)
 }
 END_TEST
 
+/* ---- shrinking ------------------------------------------------------------------------------------------------------ */
+
+/* Splits every segment, whatever is in it, and counts how many there are then. */
+static uint32_t split_all(const struct world *world)
+{
+	for (uint32_t entry = 0; entry < 1u << world->arena->directory_bits; entry++) {
+		uint32_t segment = load_relaxed(&world->arena->directory[entry]);
+
+		if (load_relaxed(&world->arena->table[segment].depth) == 2 || !split_begin(world->arena, segment))
+			continue;
+		for (uint32_t home = 0; home < world->arena->homes; home++)
+			expect(split_bucket(world->arena, segment, home));
+		expect(split_finish(world->arena, segment));
+		segment_recycle(world->arena, segment);
+		entry--; /* its children */
+	}
+	return world_count(world, SEGMENT_INDEX);
+}
+
+static void put_some(struct world *world, uint32_t begin, uint32_t end)
+{
+	for (uint32_t i = begin; i < end; i++) {
+		struct key key = key_of(world->arena, i);
+
+		expect(put_key(&world->self.thread, &key, i + 1));
+	}
+}
+
+static void expect_some(const struct world *world, uint32_t begin, uint32_t end)
+{
+	for (uint32_t i = begin; i < end; i++) {
+		struct key key = key_of(world->arena, i);
+
+		expect_equal(lookup_version(world->arena, &key), i + 1);
+	}
+}
+
+/* Works until there is nothing more to do. Return: how many segments were retired. */
+static uint32_t work(struct growth *growth, const struct world *world)
+{
+	uint32_t retired, count = 0, idle = 0;
+
+	while (idle < 4)
+		if (growth_run(growth, world->arena, &retired)) {
+			idle = 0;
+			if (retired != GROWTH_NONE) {
+				expect(segment_load(world->arena, retired).state == SEGMENT_RETIRED);
+				segment_recycle(world->arena, retired);
+				count++;
+			}
+		} else {
+			idle++;
+		}
+	return count;
+}
+
+START_TEST(test_sparse_segments_become_one)
+{
+	struct world world;
+	struct growth growth;
+
+	world_start(&world, 2 * MIB);
+	ck_assert_uint_eq(split_all(&world), 4);
+	put_some(&world, 0, world.arena->homes / 2);
+	growth_init(&growth);
+	ck_assert_uint_eq(work(&growth, &world), 6);
+	ck_assert_uint_eq(world_count(&world, SEGMENT_INDEX), 1);
+	ck_assert_uint_eq(world_count(&world, SEGMENT_RETIRED), 0);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_merges), 3);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_splits), 0);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_rebuilds), 0);
+	expect_some(&world, 0, world.arena->homes / 2);
+	ck_assert_int_eq(cache_verify(&world.self.thread, NULL, NULL, NULL), 0);
+	world_stop(&world);
+}
+END_TEST
+
+/* Neither are those merged that would soon be split again, nor are those split that could soon be merged. */
+START_TEST(test_index_does_not_go_to_and_fro)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t keys;
+
+	world_start(&world, 2 * MIB);
+	keys = world.arena->homes * 3;
+	ck_assert_uint_eq(split_all(&world), 4);
+	put_some(&world, 0, keys);
+	growth_init(&growth);
+	ck_assert_uint_eq(work(&growth, &world), 0);
+	for (uint32_t i = keys / 6; i < keys; i++) {
+		struct key key = key_of(world.arena, i);
+
+		expect(remove_key(world.arena, &key));
+	}
+	ck_assert_uint_eq(work(&growth, &world),
+	                  6); /* half a key for each home of one: two merges, and then another one */
+	put_some(&world, keys / 6, keys);
+	ck_assert_uint_eq(work(&growth, &world), 0); /* three for each home of one */
+	expect_some(&world, 0, keys);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->index_merges), 3);
+	world_stop(&world);
+}
+END_TEST
+
+/* One of them is deeper: then it cannot be merged with the other, but its own two parts can, and then it can. */
+START_TEST(test_deeper_segments_are_merged_first)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t child[2];
+
+	world_start(&world, 2 * MIB);
+	ck_assert(split_begin(world.arena, first_segment(&world)));
+	child_segments(&world, first_segment(&world), child);
+	growth_init(&growth);
+	for (uint32_t home = 0; home < world.arena->homes; home++)
+		expect(split_bucket(world.arena, first_segment(&world), home));
+	ck_assert(split_finish(world.arena, first_segment(&world)));
+	ck_assert(split_begin(world.arena, child[0]));
+	put_some(&world, 0, 200);
+	ck_assert_uint_eq(work(&growth, &world), 5); /* the split that was begun, two and two that were merged */
+	ck_assert_uint_eq(world_count(&world, SEGMENT_INDEX), 1);
+	expect_some(&world, 0, 200);
+	world_stop(&world);
+}
+END_TEST
+
+/* What little memory is free is the writers', who are waited for by somebody. */
+START_TEST(test_merging_takes_no_memory_that_is_short)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t segment, generation, chunk;
+
+	world_start(&world, 2 * MIB);
+	ck_assert_uint_eq(split_all(&world), 4);
+	store_relaxed(&world.arena->header->free_low_mark, 2);
+	while (load_relaxed(&world.arena->header->free_segments) > 2)
+		ck_assert(segment_take_chunks(world.arena, 0, world.arena->chunks, 1, &segment, &generation, &chunk));
+	growth_init(&growth);
+	ck_assert_uint_eq(work(&growth, &world), 0);
+	ck_assert_uint_eq(growth.segments_wanted, 0);
+	segment_recycle(world.arena, segment);
+	ck_assert_uint_eq(work(&growth, &world), 6);
+	ck_assert_uint_eq(world_count(&world, SEGMENT_INDEX), 1);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_merge_that_was_begun_comes_first)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t lower, upper, retired;
+
+	world_start(&world, 2 * MIB);
+	ck_assert_uint_eq(split_all(&world), 4);
+	lower = load_relaxed(&world.arena->directory[0]);
+	upper = load_relaxed(&world.arena->directory[1u << (world.arena->directory_bits - 2)]);
+	ck_assert(split_begin_merge(world.arena, lower, upper));
+	ck_assert(growth_reachable(world.arena, (uint32_t)load_relaxed(&world.arena->table[lower].children)));
+	crowd(&world, load_relaxed(&world.arena->directory[(1u << world.arena->directory_bits) - 1]));
+	/* all that the directory names of the lower one has been switched */
+	for (uint32_t home = 0; home < world.arena->homes; home++)
+		expect(split_bucket(world.arena, lower, home));
+	for (uint32_t entry = 0; entry < 1u << (world.arena->directory_bits - 2); entry++)
+		store_release(&world.arena->directory[entry],
+		              (uint32_t)load_relaxed(&world.arena->table[lower].children));
+	ck_assert(growth_reachable(world.arena, lower));
+	ck_assert(growth_reachable(world.arena, upper));
+	growth_init(&growth); /* a new keeper, which knows of nothing */
+	ck_assert(growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(retired, lower < upper ? lower : upper);
+	ck_assert(growth_run(&growth, world.arena, &retired));
+	ck_assert_uint_eq(retired, lower < upper ? upper : lower);
+	ck_assert(!growth_reachable(world.arena, lower));
+	ck_assert(!growth_reachable(world.arena, upper));
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_scribbled_directory_is_passed_over)
+{
+	struct world world;
+	struct growth growth;
+	uint32_t retired;
+
+	world_start(&world, 2 * MIB);
+	const uint32_t segments[] = { 0, UINT32_MAX, world.segments, first_segment(&world) + 9 };
+
+	for (size_t i = 0; i < sizeof segments / sizeof segments[0]; i++) {
+		growth_init(&growth);
+		growth.next_entry = UINT32_MAX;
+		for (uint32_t entry = 0; entry < 1u << world.arena->directory_bits; entry++)
+			store_relaxed(&world.arena->directory[entry], segments[i]);
+		for (uint32_t run = 0; run < 20; run++)
+			ck_assert(!growth_run(&growth, world.arena, &retired));
+	}
+	world_stop(&world);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("growth");
@@ -310,5 +516,11 @@ int main(void)
 	tcase_add_test(tests, test_split_that_was_begun_comes_first);
 	tcase_add_test(tests, test_all_that_are_nearly_full_are_begun);
 	tcase_add_test(tests, test_what_can_be_reached);
+	tcase_add_test(tests, test_sparse_segments_become_one);
+	tcase_add_test(tests, test_index_does_not_go_to_and_fro);
+	tcase_add_test(tests, test_deeper_segments_are_merged_first);
+	tcase_add_test(tests, test_merging_takes_no_memory_that_is_short);
+	tcase_add_test(tests, test_merge_that_was_begun_comes_first);
+	tcase_add_test(tests, test_scribbled_directory_is_passed_over);
 	return suite_run("growth", tests);
 }

@@ -191,6 +191,93 @@ START_TEST(test_split_is_finished_by_the_next_keeper)
 }
 END_TEST
 
+/* ---- a merge that the former keeper left ------------------------------------------------------------------------------- */
+
+enum merge_stage {
+	TAKEN,
+	CHILD_MADE,
+	NAMED_ONCE,
+	NAMED,
+	HALF_MERGED,
+	MERGED,
+	HALF_NAMED,
+	ALL_NAMED,
+	HALF_RETIRED,
+	BOTH_RETIRED,
+	MERGE_STAGES
+};
+
+#define FEW_KEYS 300
+
+static void merge_to(struct house *house, enum merge_stage stage)
+{
+	const struct arena *arena = house->arena;
+	uint32_t first = first_segment(house), lower, upper, child, entries = 1u << arena->directory_bits;
+	uint64_t children;
+
+	split_to(house, RETIRED);
+	children = load_relaxed(&arena->table[first].children);
+	lower = (uint32_t)children;
+	upper = (uint32_t)(children >> 32);
+	if (stage <= CHILD_MADE) {
+		ck_assert(segment_take_index(arena, &child));
+		segment_clear_index(arena, child);
+		if (stage == CHILD_MADE)
+			ck_assert(segment_change(arena, child, SEGMENT_RETIRED, SEGMENT_INDEX));
+		return;
+	}
+	ck_assert(split_begin_merge(arena, lower, upper));
+	child = (uint32_t)load_relaxed(&arena->table[lower].children);
+	if (stage == NAMED_ONCE)
+		store_release(&arena->table[upper].children, 0);
+	for (uint32_t home = 0; stage > NAMED && home < (stage == HALF_MERGED ? 99 : arena->homes); home++)
+		expect(split_bucket(arena, lower, home));
+	if (stage == HALF_NAMED || stage == ALL_NAMED)
+		for (uint32_t entry = 0; entry < (stage == ALL_NAMED ? entries : entries / 2 + 1); entry++)
+			store_release(&arena->directory[entry], child);
+	if (stage >= HALF_RETIRED)
+		ck_assert(split_finish(arena, lower));
+	if (stage == HALF_RETIRED) /* as if it had not come to the second */
+		ck_assert(segment_change(arena, upper, SEGMENT_RETIRED, SEGMENT_INDEX));
+}
+
+static void expect_few(struct house *house)
+{
+	for (uint32_t i = 0; i < FEW_KEYS; i++) {
+		char key[16], text[VALUE_TEXT];
+
+		snprintf(key, sizeof key, "%u", i);
+		expect(strcmp(get(&house->world, key, text, NULL), key) == 0);
+	}
+	expect_sound(&house->world);
+}
+
+START_TEST(test_merge_is_finished_by_the_next_keeper)
+{
+	struct house house;
+
+	house_start(&house, 2 * MIB, NEVER_MS);
+	for (uint32_t i = 0; i < FEW_KEYS; i++) {
+		char key[16];
+
+		snprintf(key, sizeof key, "%u", i);
+		put(&house.world, key, key);
+	}
+	merge_to(&house, (enum merge_stage)_i);
+	expect_few(&house);
+	succeed(&house);
+	expect_few(&house);
+	house_work(&house);
+	ck_assert_uint_eq(world_count(&house.world, SEGMENT_INDEX), 1);
+	ck_assert_uint_eq(world_count(&house.world, SEGMENT_RETIRED), 0);
+	ck_assert_uint_eq(load_relaxed(&house.arena->header->index_merges), _i < ALL_NAMED);
+	expect_few(&house);
+	fill(&house);
+	expect_filled(&house);
+	house_stop(&house);
+}
+END_TEST
+
 /* Another keeper after each single run, for as long as there is anything to do. */
 START_TEST(test_keepers_that_die_all_the_time)
 {
@@ -288,7 +375,7 @@ START_TEST(test_growth_gets_memory_from_the_oldest)
 	fill_index(house.arena, segment);
 	house_work(&house);
 	ck_assert_int_ne(house_state(&house, segment), SEGMENT_INDEX);
-	ck_assert_uint_eq(world_count(&house.world, SEGMENT_INDEX), 2);
+	ck_assert_uint_eq(load_relaxed(&house.arena->header->index_splits), 1);
 	ck_assert_uint_gt(load_relaxed(&house.arena->header->evicted_segments), 0);
 	expect_sound(&house.world);
 	house_stop(&house);
@@ -340,6 +427,7 @@ int main(void)
 	tcase_add_test(tests, test_retired_segments_need_a_grace_period);
 	tcase_add_test(tests, test_unreachable_index_segment_comes_back);
 	tcase_add_test(tests, test_counters_are_not_added_a_second_time);
+	tcase_add_loop_test(tests, test_merge_is_finished_by_the_next_keeper, 0, MERGE_STAGES);
 	tcase_add_loop_test(tests, test_split_is_finished_by_the_next_keeper, BEGUN, STAGES);
 	tcase_add_test(tests, test_keepers_that_die_all_the_time);
 	tcase_add_test(tests, test_index_grows_by_several_levels);

@@ -102,7 +102,7 @@ START_TEST(test_stopped_writer_holds_what_it_pinned)
 	child = index_segment_of(&house);
 	store_relaxed(&reader->line->epoch, 0); /* it is where it was stopped, or has noticed and begun again */
 	epoch_enter(reader);
-	ck_assert(epoch_pin_index(reader, INDEX_PIN_CHILD, child));
+	ck_assert(epoch_pin_index(reader, INDEX_PIN_OTHER, child));
 	ck_assert_uint_eq(rebuild(&house, REBUILDS), 2);
 	ck_assert_int_eq(house_state(&house, parent), SEGMENT_RETIRED);
 	ck_assert_int_eq(house_state(&house, child), SEGMENT_RETIRED);

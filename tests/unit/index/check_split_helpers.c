@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers that die in the middle of the split of a bucket, and helpers that come late: the split is taken apart into its
+ * Helpers that die in the middle of the split or merge of a bucket, and helpers that come late: it is taken apart into its
  * stores, and every state that a dead helper can leave is set up by hand.
  */
 #include "index/split.h"
@@ -27,7 +27,7 @@ static void put_keys(struct world *world, const struct key *keys, uint32_t count
 }
 
 #define CHANGES_MAX 200
-#define SEGMENTS 3 /* the parent and its children */
+#define SEGMENTS 3 /* the parent and its children; of a merge, the lower parent, the child, and the upper parent */
 
 struct change {
 	uint32_t which; /* of the three segments */
@@ -35,9 +35,12 @@ struct change {
 	uint64_t value;
 };
 
+enum kind { SPLIT, REBUILD, MERGE, KINDS };
+
 /* A split of one bucket, taken apart into the stores of which it consists, in their order. */
 struct autopsy {
 	struct world world;
+	enum kind kind;
 	uint32_t segments[SEGMENTS];
 	uint64_t before[SEGMENTS][SEGMENT_BYTES_MIN / 8], after[SEGMENTS][SEGMENT_BYTES_MIN / 8];
 	struct change changes[CHANGES_MAX];
@@ -64,18 +67,18 @@ static void note(struct autopsy *autopsy, uint32_t which, uint64_t word, uint64_
 
 #define WORDS (CACHE_LINE / 8) /* of a bucket: control, slots */
 
-/* The slots of a chain of the parent, from the first bucket to the last. */
-static void note_freezing(struct autopsy *autopsy)
+/* The control word, and the slots of a chain of a parent, from the first bucket to the last. */
+static void note_freezing(struct autopsy *autopsy, uint32_t which)
 {
 	uint64_t bucket = HOME;
 
-	note(autopsy, 0, bucket * WORDS, autopsy->before[0][bucket * WORDS] | CONTROL_FROZEN);
+	note(autopsy, which, bucket * WORDS, autopsy->before[which][bucket * WORDS] | CONTROL_FROZEN);
 	for (;;) {
 		for (uint64_t slot = 1; slot <= BUCKET_SLOTS; slot++)
-			note(autopsy, 0, bucket * WORDS + slot, autopsy->after[0][bucket * WORDS + slot]);
-		if (!slot_is_link(autopsy->before[0][bucket * WORDS + BUCKET_SLOTS]))
+			note(autopsy, which, bucket * WORDS + slot, autopsy->after[which][bucket * WORDS + slot]);
+		if (!slot_is_link(autopsy->before[which][bucket * WORDS + BUCKET_SLOTS]))
 			return;
-		bucket = autopsy->before[0][bucket * WORDS + BUCKET_SLOTS] & SLOT_OFFSET_MASK;
+		bucket = autopsy->before[which][bucket * WORDS + BUCKET_SLOTS] & SLOT_OFFSET_MASK;
 	}
 }
 
@@ -137,40 +140,88 @@ static void expect_all_used(const struct autopsy *autopsy, uint32_t which)
 	} while (slot_is_link(last));
 }
 
-static void autopsy_start(struct autopsy *autopsy, const struct key *keys, uint32_t count, bool rebuild)
+/* Two segments, with keys in either. */
+static void begin_merge(struct autopsy *autopsy, const struct key *keys, uint32_t count)
 {
-	const struct arena *arena;
-	uint32_t parent;
+	const struct arena *arena = autopsy->world.arena;
+	uint32_t first = first_segment(&autopsy->world);
+	uint32_t *segments = autopsy->segments;
 
-	world_start(&autopsy->world, MIB);
-	arena = autopsy->world.arena;
-	parent = first_segment(&autopsy->world);
+	expect(split_begin(arena, first));
+	for (uint32_t home = 0; home < arena->homes; home++)
+		expect(split_bucket(arena, first, home));
+	expect(split_finish(arena, first));
 	put_keys(&autopsy->world, keys, count);
-	if (count > 4) /* some slots that were emptied */
-		for (uint32_t i = 1; i < 4; i += 2)
-			expect(remove_key(arena, &keys[i]));
-	expect(rebuild ? split_begin_rebuild(arena, parent) : split_begin(arena, parent));
+	segments[0] = child_of(&autopsy->world, first, 0);
+	segments[2] = child_of(&autopsy->world, first, 1);
+	expect(split_begin_merge(arena, segments[0], segments[2]));
+	segments[1] = child_of(&autopsy->world, segments[0], 0);
+}
+
+static void begin_split(struct autopsy *autopsy, const struct key *keys, uint32_t count)
+{
+	const struct arena *arena = autopsy->world.arena;
+	uint32_t parent = first_segment(&autopsy->world);
+
+	put_keys(&autopsy->world, keys, count);
+	expect(autopsy->kind == REBUILD ? split_begin_rebuild(arena, parent) : split_begin(arena, parent));
 	autopsy->segments[0] = parent;
 	autopsy->segments[1] = child_of(&autopsy->world, parent, 0);
 	autopsy->segments[2] = child_of(&autopsy->world, parent, 1);
+}
+
+static void autopsy_start(struct autopsy *autopsy, const struct key *keys, uint32_t count, enum kind kind)
+{
+	const struct arena *arena;
+
+	world_start(&autopsy->world, MIB);
+	arena = autopsy->world.arena;
+	autopsy->kind = kind;
+	(kind == MERGE ? begin_merge : begin_split)(autopsy, keys, count);
+	if (count > 4) /* some slots that were emptied */
+		for (uint32_t i = 1; i < 4; i += 2)
+			expect(remove_key(arena, &keys[i]));
 	autopsy->change_count = 0;
 	copy_out(autopsy, autopsy->before);
-	expect(split_bucket(arena, parent, HOME));
+	expect(split_bucket(arena, autopsy->segments[0], HOME));
 	copy_out(autopsy, autopsy->after);
 	expect_all_used(autopsy, 1);
 	expect_all_used(autopsy, 2);
-	note_freezing(autopsy);
+	note_freezing(autopsy, 0);
+	if (kind == MERGE)
+		note_freezing(autopsy, 2);
 	note_filling(autopsy, 1);
-	if (!rebuild)
+	if (kind == SPLIT)
 		note_filling(autopsy, 2);
 	note(autopsy, 0, HOME * WORDS, autopsy->after[0][HOME * WORDS]);
+	if (kind == MERGE)
+		note(autopsy, 2, HOME * WORDS, autopsy->after[2][HOME * WORDS]);
 	/* these are all the changes there were */
 	copy_in(autopsy, autopsy->before);
 	apply(autopsy, autopsy->change_count);
 	expect_image(autopsy, autopsy->after);
 }
 
-/* What a loop test is about: a chain of one of these lengths, to be split or built anew. */
+/* A helper comes by either parent of a merge. */
+static uint32_t entrance(const struct autopsy *autopsy, uint32_t number)
+{
+	return autopsy->segments[autopsy->kind == MERGE && number % 2 ? 2 : 0];
+}
+
+/* As a helper saw it that was stopped before it was moved; of a merge, one parent or the other or both may have been. */
+static void forget_moved(const struct autopsy *autopsy, uint32_t number)
+{
+	const struct arena *arena = autopsy->world.arena;
+
+	for (uint32_t which = 0; which < SEGMENTS; which += 2) {
+		struct bucket *bucket = &index_buckets(arena, autopsy->segments[which])[HOME];
+
+		if ((which == 0 || autopsy->kind == MERGE) && number % 3 != which)
+			store_relaxed(&bucket->control, load_relaxed(&bucket->control) & ~CONTROL_MOVED);
+	}
+}
+
+/* What a loop test is about: a chain of one of these lengths, to be split, built anew or merged. */
 static const uint32_t chain_lengths[] = { 0, 1, 6, 7, 8, 13, 14, 20, CHAIN_KEYS };
 
 static void keys_for_autopsy(struct key keys[CHAIN_KEYS])
@@ -188,17 +239,17 @@ START_TEST(test_helper_dies_after_each_of_its_stores)
 {
 	static struct autopsy autopsy;
 	struct key keys[CHAIN_KEYS];
-	uint32_t count = chain_lengths[_i / 2];
+	uint32_t count = chain_lengths[_i / KINDS];
 
 	keys_for_autopsy(keys);
-	autopsy_start(&autopsy, keys, count, _i % 2);
+	autopsy_start(&autopsy, keys, count, (enum kind)(_i % KINDS));
 	for (uint32_t survived = 0; survived <= autopsy.change_count; survived++) {
 		copy_in(&autopsy, autopsy.before);
 		apply(&autopsy, survived);
 		for (uint32_t i = 0; i < count; i++)
 			if (count <= 4 || (i != 1 && i != 3))
 				expect_equal(lookup_version(autopsy.world.arena, &keys[i]), keys[i].number + 1);
-		expect(split_bucket(autopsy.world.arena, autopsy.segments[0], HOME));
+		expect(split_bucket(autopsy.world.arena, entrance(&autopsy, survived), HOME));
 		expect_image(&autopsy, autopsy.after);
 		for (uint32_t i = 0; i < count; i++)
 			expect_equal(count_key(autopsy.world.arena, &keys[i]), count <= 4 || (i != 1 && i != 3));
@@ -212,14 +263,12 @@ START_TEST(test_late_helper_changes_nothing)
 {
 	static struct autopsy autopsy;
 	struct key keys[CHAIN_KEYS];
-	uint32_t count = chain_lengths[_i / 2];
-	struct bucket *bucket;
+	uint32_t count = chain_lengths[_i / KINDS];
 	struct random random = { 12 };
 
 	keys_for_autopsy(keys);
-	autopsy_start(&autopsy, keys, count, _i % 2);
-	bucket = &index_buckets(autopsy.world.arena, autopsy.segments[0])[HOME];
-	for (int round = 0; round < 200; round++) {
+	autopsy_start(&autopsy, keys, count, (enum kind)(_i % KINDS));
+	for (uint32_t round = 0; round < 200; round++) {
 		const struct key *key = &keys[random_below(&random, CHAIN_KEYS)];
 
 		if (random_below(&random, 2))
@@ -227,9 +276,8 @@ START_TEST(test_late_helper_changes_nothing)
 		else
 			remove_key(autopsy.world.arena, key);
 		copy_out(&autopsy, autopsy.after);
-		store_relaxed(&bucket->control,
-		              load_relaxed(&bucket->control) & ~CONTROL_MOVED); /* as the helper saw it */
-		expect(split_bucket(autopsy.world.arena, autopsy.segments[0], HOME));
+		forget_moved(&autopsy, autopsy.kind == MERGE ? round : 1);
+		expect(split_bucket(autopsy.world.arena, entrance(&autopsy, round / 3), HOME));
 		expect_image(&autopsy, autopsy.after);
 	}
 	world_stop(&autopsy.world);
@@ -245,12 +293,12 @@ START_TEST(test_late_helper_with_wrong_lists_changes_nothing)
 	for (uint32_t which = 0; which < 2; which++) {
 		static struct autopsy autopsy;
 		struct key keys[CHAIN_KEYS];
-		uint32_t count = chain_lengths[_i / 2], next = 1000000;
+		uint32_t count = chain_lengths[_i / KINDS], next = 1000000;
 		struct index_chain chain;
 		struct bucket *children;
 
 		keys_for_autopsy(keys);
-		autopsy_start(&autopsy, keys, count, _i % 2);
+		autopsy_start(&autopsy, keys, count, (enum kind)(_i % KINDS));
 		index_read_chain(autopsy.world.arena, autopsy.segments[0], HOME, &chain);
 		for (uint32_t slot = 0; slot < chain.buckets * BUCKET_SLOTS; slot++) {
 			struct key other;
@@ -265,7 +313,7 @@ START_TEST(test_late_helper_with_wrong_lists_changes_nothing)
 			store_relaxed(&chain.bucket[slot / BUCKET_SLOTS]->slots[slot % BUCKET_SLOTS],
 			              slot_pack(other.hash, made.generation, made.offset) | SLOT_FROZEN);
 		}
-		store_relaxed(&chain.bucket[0]->control, load_relaxed(&chain.bucket[0]->control) & ~CONTROL_MOVED);
+		forget_moved(&autopsy, 1);
 		expect(split_bucket(autopsy.world.arena, autopsy.segments[0], HOME));
 		/* it may have claimed overflow buckets for nothing, but there is nothing in them and the chains are the same */
 		for (uint32_t child = 1; child < SEGMENTS; child++) {
@@ -283,7 +331,7 @@ END_TEST
 int main(void)
 {
 	TCase *tests = tcase_create("split helpers");
-	const int lengths = 2 * sizeof chain_lengths / sizeof chain_lengths[0];
+	const int lengths = KINDS * sizeof chain_lengths / sizeof chain_lengths[0];
 
 	tcase_add_loop_test(tests, test_helper_dies_after_each_of_its_stores, 0, lengths);
 	tcase_add_loop_test(tests, test_late_helper_changes_nothing, 0, lengths);

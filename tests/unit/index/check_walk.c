@@ -130,6 +130,80 @@ START_TEST(test_each_key_is_seen_while_the_index_grows)
 }
 END_TEST
 
+/* Merges the segment of a directory entry with its sibling, if it has one: so many of the homes. */
+static void merge(struct tour *tour, uint32_t entry, uint32_t homes)
+{
+	const struct arena *arena = tour->world.arena;
+	uint32_t segment = load_relaxed(&arena->directory[entry]), depth = load_relaxed(&arena->table[segment].depth);
+	uint32_t lower = entry >> (arena->directory_bits - depth + 1) << (arena->directory_bits - depth + 1);
+	uint32_t upper = lower + (1u << (arena->directory_bits - depth));
+
+	if (depth == 0)
+		return;
+	lower = load_relaxed(&arena->directory[lower]);
+	upper = load_relaxed(&arena->directory[upper]);
+	if (!split_begin_merge(arena, lower, upper))
+		return;
+	for (uint32_t home = 0; home < homes; home++)
+		expect(split_bucket(arena, segment, home));
+	if (homes < arena->homes)
+		return;
+	expect(split_finish(arena, lower));
+	segment_recycle(arena, lower); /* there are no other readers */
+	segment_recycle(arena, upper);
+}
+
+/* Splits and merges happen between any two steps of the walk. */
+START_TEST(test_each_key_is_seen_while_the_index_grows_and_shrinks)
+{
+	for (uint32_t seed = 0; seed < 30; seed++) {
+		static struct tour tour;
+		struct random random = { seed };
+		struct index_walk walk = { 0 };
+		uint32_t pause, bits;
+
+		tour_start(&tour, 2 * MIB);
+		bits = tour.world.arena->directory_bits;
+		pause = 50 + random_below(&random, 1000);
+		for (uint32_t i = 0; i < 4; i++)
+			split(&tour, load_relaxed(&tour.world.arena->directory[random_below(&random, 1u << bits)]),
+			      tour.world.arena->homes);
+		while (step(&tour, &walk)) {
+			uint32_t entry = random_below(&random, 1u << bits);
+
+			if (random_below(&random, pause) != 0)
+				continue;
+			if (random_below(&random, 3) == 0)
+				split(&tour, load_relaxed(&tour.world.arena->directory[entry]),
+				      tour.world.arena->homes);
+			else
+				merge(&tour, entry, tour.world.arena->homes);
+		}
+		for (uint32_t i = 0; i < KEYS; i++)
+			expect(tour.seen[i] >= 1);
+		world_stop(&tour.world);
+	}
+}
+END_TEST
+
+START_TEST(test_each_key_is_seen_while_a_merge_stands_still)
+{
+	for (uint32_t part = 0; part < 4; part++) {
+		static struct tour tour;
+		struct index_walk walk = { 0 };
+
+		tour_start(&tour, MIB);
+		split(&tour, tour.world.arena->system_segments, tour.world.arena->homes);
+		merge(&tour, 0, tour.world.arena->homes * part / 4);
+		while (step(&tour, &walk))
+			;
+		for (uint32_t i = 0; i < KEYS; i++)
+			ck_assert_uint_ge(tour.seen[i], 1);
+		world_stop(&tour.world);
+	}
+}
+END_TEST
+
 START_TEST(test_split_bucket_by_bucket_under_the_walk)
 {
 	static struct tour tour;
@@ -206,6 +280,8 @@ int main(void)
 	tcase_add_test(tests, test_each_key_is_seen_once_in_a_grown_index);
 	tcase_add_test(tests, test_each_key_is_seen_while_a_split_stands_still);
 	tcase_add_test(tests, test_each_key_is_seen_while_the_index_grows);
+	tcase_add_test(tests, test_each_key_is_seen_while_the_index_grows_and_shrinks);
+	tcase_add_test(tests, test_each_key_is_seen_while_a_merge_stands_still);
 	tcase_add_test(tests, test_split_bucket_by_bucket_under_the_walk);
 	tcase_add_test(tests, test_any_position_ends);
 	tcase_add_test(tests, test_scribbled_directory_ends);
