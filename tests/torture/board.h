@@ -32,6 +32,7 @@ struct settings {
 	uint32_t large_max;   /* of some, if not 0 */
 	uint32_t large_share; /* of how many in 1000 */
 	uint32_t stall_ms;    /* larderd's */
+	uint32_t tide_ms;     /* how long many keys are written, and then few; 0: always as many */
 	bool evict;           /* the arena is so small that a miss is never wrong */
 	bool read_only;       /* larderd writes for the clients */
 	const char *arena;    /* its size */
@@ -97,6 +98,7 @@ struct board {
 	atomic_u64 verified; /* verifications */
 	atomic_u64 evicted;  /* segments */
 	atomic_u32 index_segments;
+	atomic_u64 splits, merges; /* of them */
 	atomic_u64 attach_retries;
 	atomic_u32 failure_count;
 	struct failure failures[FAILURES_MAX];

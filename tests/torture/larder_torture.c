@@ -30,7 +30,7 @@ static int usage(const char *program)
 	fprintf(stderr,
 	        "usage: %s [--duration SECONDS] [--seed N] [--evict | --grow] [--access read-only]\n"
 	        "  --evict             a small arena, in which memory is reused all the time\n"
-	        "  --grow              many keys, for which the index must grow\n"
+	        "  --grow              many keys, for which the index must grow, and few, for which it shrinks\n"
 	        "  --access read-only  larderd writes for the clients\n"
 	        "Starts larderd ($LARDERD).\n"
 	        "       %s grace --help\n",
@@ -68,6 +68,7 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			settings->keys = 6000;
 			settings->value_max = 64;
 			settings->large_max = 0;
+			settings->tide_ms = 5000; /* longer than they live */
 			break;
 		case 'a':
 			if (strcmp(optarg, "read-only") != 0)
@@ -124,10 +125,11 @@ static void print(const struct board *board, const struct storm_counts *counts, 
 {
 	fprintf(stderr,
 	        "verified %" PRIu64 " times; attached again %" PRIu64 " times; longest call (%s) %" PRIu64
-	        " ms; evicted segments: %" PRIu64 "; index segments: %" PRIu32 "\n",
+	        " ms; evicted segments: %" PRIu64 "; index segments: %" PRIu32 " after %" PRIu64 " splits and %" PRIu64
+	        " merges\n",
 	        load_relaxed(&board->verified), load_relaxed(&board->attach_retries),
 	        watch_names[counts->longest.operation], counts->longest.ms, load_relaxed(&board->evicted),
-	        load_relaxed(&board->index_segments));
+	        load_relaxed(&board->index_segments), load_relaxed(&board->splits), load_relaxed(&board->merges));
 	printf("{\"client_kills\":%" PRIu64 ",\"keeper_kills\":%" PRIu64 ",\"stops\":%" PRIu64 ",\"ops\":%" PRIu64
 	       ",\"wrong\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"hangs\":%" PRIu64 ",\"leaked_bytes\":%" PRIu64
 	       ",\"verify\":\"%s\"}\n",

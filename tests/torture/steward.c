@@ -63,6 +63,8 @@ static void look(struct board *board, larder *cache, uint32_t round)
 	store_relaxed(&board->pressure, !board->settings.evict && stat.segments_free < stat.segments / FREE_LEAST);
 	store_relaxed(&board->evicted, stat.evicted_segments);
 	store_relaxed(&board->index_segments, (uint32_t)stat.segments_index);
+	store_relaxed(&board->splits, stat.index_splits);
+	store_relaxed(&board->merges, stat.index_merges);
 	if (round % PERMIT_ROUNDS == 0 && permits < PERMITS_MAX)
 		fetch_add_relaxed(&board->permits, 1);
 }

@@ -22,6 +22,7 @@
 #define MEDIUM_MAX (UINT64_C(24) << 10)
 #define APPENDED_MAX 256
 #define BLOCKS_MAX 8
+#define EBB_PART 60u     /* of all keys, one part in so many is written at ebb */
 #define CLOCK_GRAIN_MS 2 /* larderd's clock and ours tick in different moments */
 
 static const uint64_t lives_ms[] = { 1200, 1800, 2500, 3900 };
@@ -264,9 +265,18 @@ static void conclude(struct act *act)
 		store_release(&act->record->done, act->sequence << 1 | (act->verb != VERB_DELETE));
 }
 
+/* Where the index shall grow and shrink, all keys are written for a while, and then a few, until the others have expired. */
+static uint32_t keys_in_use(const struct board *board)
+{
+	const struct settings *settings = &board->settings;
+	bool ebb = settings->tide_ms && (monotonic_ms() - board->begun_ms) / settings->tide_ms % 2;
+
+	return ebb ? settings->keys / EBB_PART : settings->keys;
+}
+
 static void write_own(struct hand *hand)
 {
-	uint32_t key = random_below(&hand->random, hand->board->settings.keys);
+	uint32_t key = random_below(&hand->random, keys_in_use(hand->board));
 	struct act act = { .hand = hand,
 		           .record = board_record(hand->board, hand->number, key),
 		           .own = &hand->writes->keys[key] };

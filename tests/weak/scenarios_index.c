@@ -167,6 +167,25 @@ static void being_split(void)
 	stage_share();
 }
 
+/* Of two segments, with two of the keys each; the sibling comes into it by the merge alone. */
+static uint32_t sibling;
+
+static void being_merged(void)
+{
+	uint64_t children;
+
+	to_be_split();
+	expect(split_begin(stage_arena, parent));
+	for (uint32_t home = 0; home < stage_arena->homes; home++)
+		expect(split_bucket(stage_arena, parent, home));
+	expect(split_finish(stage_arena, parent));
+	children = load_relaxed(&stage_arena->table[parent].children);
+	parent = (uint32_t)children;
+	sibling = (uint32_t)(children >> 32);
+	expect(split_begin_merge(stage_arena, parent, sibling));
+	stage_share();
+}
+
 static void not_yet_split(void)
 {
 	to_be_split();
@@ -223,6 +242,11 @@ static void help(void)
 	weak_expect(split_bucket(stage_arena, parent, HOME));
 }
 
+static void help_sibling(void)
+{
+	weak_expect(split_bucket(stage_arena, sibling, HOME));
+}
+
 static void check_five(void)
 {
 	expect_letters("aaaab");
@@ -259,6 +283,11 @@ const struct weak_scenario weak_scenarios_index[] = {
 	{ "split-help", 2, being_split, { get_both, split_it, help }, check_four },
 	{ "split-walk", 2, being_split, { walk_home, split_it, insert_fifth }, check_five },
 	{ "split-all", 1, not_yet_split, { get_both, split_all, insert_fifth }, check_five },
+	{ "merge-get", 2, being_merged, { get_both, split_it }, check_four },
+	{ "merge-insert", 2, being_merged, { get_both, help_sibling, insert_fifth }, check_five },
+	{ "merge-replace-help", 2, being_merged, { help_sibling, split_it, set_c }, check_first },
+	{ "merge-help", 2, being_merged, { get_both, split_it, help_sibling }, check_four },
+	{ "merge-walk", 2, being_merged, { walk_home, help_sibling, insert_fifth }, check_five },
 	{ "verify-insert", 1, one_key, { verify_it, set_b, insert_fifth }, NULL },
 	{ 0 },
 };

@@ -77,6 +77,40 @@ static void fenced_frozen(void)
 	frozen(STAGE_FENCED);
 }
 
+static uint32_t lower;
+
+/* The same of a merge: thread 0 comes by the lower parent, and has to freeze the bucket of the upper one, whose memory is used again. */
+static void merging(enum stage_mode mode)
+{
+	uint32_t whole, upper;
+	uint64_t children;
+
+	some_keys(mode);
+	whole = victim;
+	expect(split_begin(stage_arena, whole));
+	for (uint32_t home = 0; home < stage_arena->homes; home++)
+		expect(split_bucket(stage_arena, whole, home));
+	expect(split_finish(stage_arena, whole));
+	children = load_relaxed(&stage_arena->table[whole].children);
+	segment_recycle(stage_arena, whole);
+	lower = (uint32_t)children;
+	upper = (uint32_t)(children >> 32);
+	expect(split_begin_merge(stage_arena, lower, upper));
+	store_relaxed(word_of(lower, 0), load_relaxed(word_of(lower, 0)) | CONTROL_FROZEN);
+	remember(upper);
+	stage_share();
+}
+
+static void plain_merging(void)
+{
+	merging(STAGE_PLAIN);
+}
+
+static void fenced_merging(void)
+{
+	merging(STAGE_FENCED);
+}
+
 /* As somebody's value. */
 static void use_again(void)
 {
@@ -137,6 +171,13 @@ static void pin_and_change(void)
 	}
 	epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
 	epoch_exit(reader);
+}
+
+static void replace_both(void)
+{
+	weak_expect(split_bucket(stage_arena, lower, HOME));
+	weak_expect(split_finish(stage_arena, lower));
+	recycle();
 }
 
 static void set_first(void)
@@ -205,5 +246,7 @@ const struct weak_scenario weak_scenarios_retire[] = {
 	{ "retire-pin-fenced", 2, fenced, { pin_and_change, replace_victim }, check_same_memory },
 	{ "retire-help-plain", 2, plain_frozen, { set_first, replace_child }, check_set },
 	{ "retire-help-fenced", 2, fenced_frozen, { set_first, replace_child }, check_set },
+	{ "retire-merge-plain", 2, plain_merging, { set_first, replace_both }, check_set },
+	{ "retire-merge-fenced", 2, fenced_merging, { set_first, replace_both }, check_set },
 	{ 0 },
 };

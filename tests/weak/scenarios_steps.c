@@ -261,11 +261,10 @@ static void insert_fifth(void)
 }
 
 /* The segments that will be the children held something else before. */
-static void not_begun(void)
+static void spoil_free_segments(void)
 {
 	uint32_t free = 0;
 
-	prepare(4);
 	while (segment_load(stage_arena, free).state != SEGMENT_FREE)
 		free++;
 	store_relaxed(&stage_arena->header->search_hint, free);
@@ -274,6 +273,45 @@ static void not_begun(void)
 		memset(&index_buckets(stage_arena, child)[home], 0x42, sizeof(struct bucket));
 	}
 	stage_share();
+}
+
+static void not_begun(void)
+{
+	prepare(4);
+	spoil_free_segments();
+}
+
+static uint32_t upper;
+
+static void merge_not_begun(void)
+{
+	prepare(4);
+	expect(split_begin(stage_arena, segment));
+	for (uint32_t i = 0; i < stage_arena->homes; i++)
+		expect(split_bucket(stage_arena, segment, i));
+	expect(split_finish(stage_arena, segment));
+	children = load_relaxed(&stage_arena->table[segment].children);
+	segment = (uint32_t)children;
+	upper = (uint32_t)(children >> 32);
+	spoil_free_segments();
+}
+
+static void begin_merge(void)
+{
+	weak_expect(split_begin_merge(stage_arena, segment, upper));
+}
+
+/* By a keeper that finds what another one, as it were, left when only the lower parent had been told. */
+static void resume_merge(void)
+{
+	begin_merge();
+	store_relaxed(&stage_arena->table[upper].children, 0);
+	split_resume_merge(stage_arena, segment);
+}
+
+static void move_upper_bucket(void)
+{
+	split_bucket(stage_arena, upper, home);
 }
 
 static void begin_split(void)
@@ -296,6 +334,18 @@ static void check_keys(uint32_t keys)
 static void check_four(void)
 {
 	check_keys(4);
+}
+
+static bool has_moved(uint32_t number)
+{
+	return load_relaxed(&index_buckets(stage_arena, number)[home].control) & CONTROL_MOVED;
+}
+
+/* Of two that are merged, one never moves alone. */
+static void check_merged(void)
+{
+	check_keys(4);
+	weak_expect(has_moved(segment) == has_moved(upper));
 }
 
 static void check_five(void)
@@ -396,6 +446,9 @@ const struct weak_scenario weak_scenarios_steps[] = {
 	{ "step-split", 3, nearly_begun, { insert_fifth, split }, check_five },
 	{ "step-split-full", 2, full_and_begun, { extend, split_full }, check_frozen },
 	{ "step-begin", 2, not_begun, { move_bucket, begin_split }, check_four },
+	{ "step-merge", 2, merge_not_begun, { move_bucket, begin_merge }, check_merged },
+	{ "step-merge-upper", 2, merge_not_begun, { move_upper_bucket, begin_merge }, check_merged },
+	{ "step-merge-resume", 2, merge_not_begun, { move_upper_bucket, resume_merge }, check_merged },
 	{ "step-bound", 2, empty_bucket, { raise_soon, raise_later }, check_bound },
 	{ "step-walk", 3, used_again, { make_two, walk_data }, NULL },
 	{ 0 },
