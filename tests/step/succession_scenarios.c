@@ -71,6 +71,36 @@ static int doomed_finish(struct actor *actor)
 	return split_finish(&actor->client.cache.arena, first_index(actor->scene));
 }
 
+/* The segments of an index of two. */
+static uint32_t lower_index(const struct scene *scene)
+{
+	return load_relaxed(&scene->stage.arena->directory[0]);
+}
+
+static uint32_t upper_index(const struct scene *scene)
+{
+	const struct arena *arena = scene->stage.arena;
+
+	return load_relaxed(&arena->directory[(1u << arena->directory_bits) - 1]);
+}
+
+static int doomed_merging(struct actor *actor)
+{
+	const struct arena *arena = &actor->client.cache.arena;
+
+	return split_bucket(arena, lower_index(actor->scene), hash_home(actor->scene->subjects[0].hash, arena->homes));
+}
+
+static int doomed_merge_begin(struct actor *actor)
+{
+	return split_begin_merge(&actor->client.cache.arena, lower_index(actor->scene), upper_index(actor->scene));
+}
+
+static int doomed_merge_finish(struct actor *actor)
+{
+	return split_finish(&actor->client.cache.arena, lower_index(actor->scene));
+}
+
 /* The keeper. Its page is taken for a client's afterwards, which does no harm. */
 static int doomed_keeper(struct actor *actor)
 {
@@ -110,6 +140,26 @@ static void end_split(struct scene *scene, const struct scenario *scenario)
 		expect(split_bucket(scene->stage.arena, first_index(scene), home));
 }
 
+static void two_segments(struct scene *scene, const struct scenario *scenario)
+{
+	end_split(scene, scenario);
+	expect(split_finish(scene->stage.arena, first_index(scene)));
+	segment_recycle(scene->stage.arena, first_index(scene)); /* nobody has read anything yet */
+}
+
+static void begin_merge(struct scene *scene, const struct scenario *scenario)
+{
+	two_segments(scene, scenario);
+	expect(split_begin_merge(scene->stage.arena, lower_index(scene), upper_index(scene)));
+}
+
+static void end_merge(struct scene *scene, const struct scenario *scenario)
+{
+	begin_merge(scene, scenario);
+	for (uint32_t home = 0; home < scene->stage.arena->homes; home++)
+		expect(split_bucket(scene->stage.arena, lower_index(scene), home));
+}
+
 static void waste(struct scene *scene, const struct scenario *scenario)
 {
 	scenario_prepare(scene, scenario);
@@ -142,6 +192,13 @@ static int next_helper(struct actor *actor)
 	const struct arena *arena = &actor->client.cache.arena;
 
 	return !split_bucket(arena, first_index(actor->scene), hash_home(actor->scene->subjects[0].hash, arena->homes));
+}
+
+static int next_by_other_parent(struct actor *actor)
+{
+	const struct arena *arena = &actor->client.cache.arena;
+
+	return !split_bucket(arena, upper_index(actor->scene), hash_home(actor->scene->subjects[0].hash, arena->homes));
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------------ */
@@ -196,6 +253,14 @@ const struct scenario succession_scenarios[] = {
 	  .prepare = begin_split, .doomed = doomed_set, .act = next_helper },
 	{ CLIENT, .name = "the keeper at the end of a split, then set", .crowd = 3, .before = { SHORT },
 	  .prepare = end_split, .doomed = doomed_finish, SET },
+	{ CLIENT, .name = "a helper in a merge, then set (new)", .crowd = 9, .prepare = begin_merge,
+	  .doomed = doomed_merging, SET },
+	{ CLIENT, .name = "a helper in a merge, then incr", .crowd = 4, .before = { COUNTER }, .prepare = begin_merge,
+	  .doomed = doomed_merging, INCR },
+	{ CLIENT, .name = "a helper in a merge, then one by the other parent", .crowd = 12, .before = { SHORT },
+	  .prepare = begin_merge, .doomed = doomed_merging, .act = next_by_other_parent },
+	{ CLIENT, .name = "the keeper at the end of a merge, then set", .crowd = 3, .before = { SHORT },
+	  .prepare = end_merge, .doomed = doomed_merge_finish, SET },
 	{ CLIENT, .name = "the keeper compacting, then set", .before = { SHORT }, .prepare = waste,
 	  .doomed = doomed_keeper, .deaths = 8, SET },
 	{ CLIENT, .name = "the keeper compacting, then incr", .before = { COUNTER }, .prepare = waste,
@@ -204,5 +269,9 @@ const struct scenario succession_scenarios[] = {
 	  .doomed = doomed_keeper, .deaths = 12, .act = next_keeper },
 	{ KEEPER, .name = "the keeper at the end of a split, then the next one", .crowd = 3, .before = { SHORT },
 	  .prepare = end_split, .doomed = doomed_finish, .deaths = 4, .act = next_keeper },
+	{ KEEPER, .name = "the keeper at the beginning of a merge, then the next one", .crowd = 3, .before = { SHORT },
+	  .prepare = two_segments, .doomed = doomed_merge_begin, .deaths = 4, .act = next_keeper },
+	{ KEEPER, .name = "the keeper at the end of a merge, then the next one", .crowd = 3, .before = { SHORT },
+	  .prepare = end_merge, .doomed = doomed_merge_finish, .deaths = 4, .act = next_keeper },
 	{ .name = NULL }
 };
