@@ -65,6 +65,42 @@ static void check_header(struct verifier *verifier)
 			      load_relaxed(&arena->header->open_segment[c]) - 1);
 }
 
+/*
+ * Whether the only child of an index segment is one built anew, of the same hashes, or one that it is merged in. Within a section, for a child says
+ * who its parents are until its memory is used again.
+ */
+static bool child_sound(const struct arena *arena, uint32_t segment)
+{
+	const struct segment_entry *entry = &arena->table[segment], *child;
+	enum segment_state state = segment_load(arena, segment).state;
+	uint64_t children = load_acquire(&entry->children), parents; /* A12 <- R12 */
+	uint32_t depth = load_relaxed(&entry->depth);
+
+	if (state != SEGMENT_INDEX || children == 0 || (uint32_t)children != children >> 32)
+		return true;
+	if ((uint32_t)children >= arena->segment_count)
+		return false;
+	child = &arena->table[(uint32_t)children];
+	parents = load_relaxed(&child->parents);
+	if (parents == 0)
+		return load_relaxed(&child->depth) == depth;
+	return load_relaxed(&child->depth) + 1 == depth && ((uint32_t)parents == segment || parents >> 32 == segment);
+}
+
+static void check_children(struct verifier *verifier)
+{
+	for (uint32_t segment = 0; segment < verifier->arena->segment_count; segment++) {
+		bool sound;
+
+		epoch_enter(&verifier->thread->reader);
+		sound = child_sound(verifier->arena, segment);
+		if (epoch_exit(&verifier->thread->reader) && !sound)
+			fault(verifier,
+			      "index segment %u: its child is neither one that it is merged in nor one built anew",
+			      segment);
+	}
+}
+
 static void check_segments(struct verifier *verifier)
 {
 	const struct arena *arena = verifier->arena;
@@ -289,6 +325,7 @@ int cache_verify(struct cache_thread *thread, cache_verify_report *report, void 
 
 	check_header(&verifier);
 	check_segments(&verifier);
+	check_children(&verifier);
 	check_directory(&verifier);
 	check_index(&verifier);
 	check_data(&verifier);

@@ -343,6 +343,30 @@ static void object_of_another_segment(struct patient *patient)
 	store_relaxed(&patient->arena->table[high].prefix, 0);
 }
 
+static void child_of_another_depth(struct patient *patient)
+{
+	ck_assert(split_begin_rebuild(patient->arena, patient->index));
+	store_relaxed(&patient->arena->table[patient->index].depth, 1);
+}
+
+static void child_of_other_parents(struct patient *patient)
+{
+	uint64_t children;
+	uint32_t lower, upper, child;
+
+	ck_assert(split_begin(patient->arena, patient->index));
+	for (uint32_t home = 0; home < patient->arena->homes; home++)
+		expect(split_bucket(patient->arena, patient->index, home));
+	split_finish(patient->arena, patient->index);
+	children = load_relaxed(&patient->arena->table[patient->index].children);
+	lower = (uint32_t)children;
+	upper = (uint32_t)(children >> 32);
+	ck_assert(split_begin_merge(patient->arena, lower, upper));
+	ck_assert_int_eq(verify(patient, NULL), 0);
+	child = (uint32_t)load_relaxed(&patient->arena->table[lower].children);
+	store_relaxed(&patient->arena->table[child].parents, (uint64_t)upper << 32 | child);
+}
+
 static void segment_of_another_class(struct patient *patient)
 {
 	struct segment_word word = segment_load(patient->arena, patient->data);
@@ -445,6 +469,8 @@ static const struct {
 	WOUND(object_of_another_tag, "tag"),
 	WOUND(object_of_another_bucket, "bucket 51 slot 0: its key belongs to another bucket"),
 	WOUND(object_of_another_segment, "another index segment"),
+	WOUND(child_of_another_depth, "its child is neither"),
+	WOUND(child_of_other_parents, "its child is neither"),
 	WOUND(segment_of_another_class, "another TTL class"),
 	WOUND(life_longer_than_the_segments, "lives longer"),
 	WOUND(link_in_the_middle, "slot 2: only the last slot"),
