@@ -149,7 +149,7 @@ static inline void epoch_unpin_index(struct epoch_reader *reader, enum index_pin
 	if (__builtin_expect(reader->fenced, 0))
 		(void)exchange_release(pin, 0);
 	else
-		store_release(pin, 0); /* R25 -> A25: as above */
+		store_release(pin, 0);
 }
 
 #endif

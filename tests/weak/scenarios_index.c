@@ -170,7 +170,7 @@ static void being_split(void)
 /* Of two segments, with two of the keys each; the sibling comes into it by the merge alone. */
 static uint32_t sibling;
 
-static void being_merged(void)
+static void prepare_siblings(void)
 {
 	uint64_t children;
 
@@ -182,8 +182,24 @@ static void being_merged(void)
 	children = load_relaxed(&stage_arena->table[parent].children);
 	parent = (uint32_t)children;
 	sibling = (uint32_t)(children >> 32);
+}
+
+static void being_merged(void)
+{
+	prepare_siblings();
 	expect(split_begin_merge(stage_arena, parent, sibling));
 	stage_share();
+}
+
+static void not_yet_merged(void)
+{
+	prepare_siblings();
+	stage_share();
+}
+
+static void begin_merge(void)
+{
+	weak_expect(split_begin_merge(stage_arena, parent, sibling));
 }
 
 static void not_yet_split(void)
@@ -288,6 +304,7 @@ const struct weak_scenario weak_scenarios_index[] = {
 	{ "merge-replace-help", 2, being_merged, { help_sibling, split_it, set_c }, check_first },
 	{ "merge-help", 2, being_merged, { get_both, split_it, help_sibling }, check_four },
 	{ "merge-walk", 2, being_merged, { walk_home, help_sibling, insert_fifth }, check_five },
+	{ "verify-merge", 1, not_yet_merged, { verify_it, begin_merge }, check_four },
 	{ "verify-insert", 1, one_key, { verify_it, set_b, insert_fifth }, NULL },
 	{ 0 },
 };
