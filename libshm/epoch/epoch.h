@@ -143,13 +143,10 @@ static inline void epoch_unpin_index(struct epoch_reader *reader, enum index_pin
 
 	failpoint("pin.index_releasing");
 	/*
-	 * R25 -> A25: the last change of a bucket comes before its memory is used again. In fenced mode an exchange, since a store would hide
-	 * from the next one, for another segment in the same section, that the keeper has looked in between.
+	 * R25 -> A25: the last change of a bucket comes before its memory is used again. An exchange, since in fenced mode a store would hide from
+	 * the next one, for another segment in the same section, that the keeper has looked in between.
 	 */
-	if (__builtin_expect(reader->fenced, 0))
-		(void)exchange_release(pin, 0);
-	else
-		store_release(pin, 0);
+	(void)exchange_release(pin, 0);
 }
 
 #endif
