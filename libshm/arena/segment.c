@@ -107,13 +107,13 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
 }
 
 /* What was taken of it in vain comes back when the keeper counts. */
-static bool take_room(const struct arena *arena, uint32_t tenant)
+bool segment_take_room(const struct arena *arena, uint32_t tenant, uint32_t count)
 {
 	atomic_u32 *room = &arena->header->tenants[tenant].room;
 	uint32_t now = load_relaxed(room);
 
-	while (now != ROOM_UNLIMITED && now > 0)
-		if (cas_relaxed(room, &now, now - 1)) {
+	while (now != ROOM_UNLIMITED && now >= count)
+		if (cas_relaxed(room, &now, now - count)) {
 			failpoint("segment.room_taken");
 			return true;
 		}
@@ -125,12 +125,12 @@ void segment_set_room(const struct arena *arena, uint32_t tenant, uint32_t room)
 	store_relaxed(&arena->header->tenants[tenant].room, room);
 }
 
-void segment_add_room(const struct arena *arena, uint32_t tenant)
+void segment_add_room(const struct arena *arena, uint32_t tenant, uint32_t count)
 {
 	atomic_u32 *room = &arena->header->tenants[tenant].room;
 	uint32_t now = load_relaxed(room);
 
-	while (now < ROOM_UNLIMITED - 1 && !cas_relaxed(room, &now, now + 1))
+	while (now < ROOM_UNLIMITED - count && !cas_relaxed(room, &now, now + count))
 		;
 }
 
@@ -148,7 +148,7 @@ bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chun
 		}
 		kept = segment_load(arena, current - 1);
 	}
-	if (!take_room(arena, slab / TENANT_SLABS) ||
+	if (!segment_take_room(arena, slab / TENANT_SLABS, 1) ||
 	    !take_free(arena, SEGMENT_OPEN, slab, chunks, now_ms, ret_segment, ret_generation))
 		return false;
 	*ret_chunk = 0;
@@ -190,6 +190,18 @@ bool segment_change(const struct arena *arena, uint32_t segment, enum segment_st
 			return true;
 	}
 	return false;
+}
+
+void segment_keep(const struct arena *arena, uint32_t segment, enum pool pool, uint64_t now_ms)
+{
+	atomic_u64 *state = &arena->table[segment].state;
+	uint64_t packed = load_relaxed(state);
+	struct segment_word word = segment_unpack(packed);
+
+	word.state = SEGMENT_OPEN;
+	word.pool = pool;
+	store_relaxed(&arena->table[segment].opened_ms, now_ms);
+	cas_relaxed(state, &packed, segment_pack(word)); /* nobody changes a condemned segment but the keeper */
 }
 
 bool segment_take_index(const struct arena *arena, uint32_t *ret_segment)

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 
+#include "arena/extent.h"
 #include "base/failpoint.h"
 #include "object/object.h"
 
@@ -103,6 +104,36 @@ int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, con
 	if (adopt)
 		*current = run;
 	return 0;
+}
+
+int allocate_extent(struct epoch_reader *reader, uint32_t tenant, const struct arena *arena, enum pool pool,
+                    uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
+{
+	uint32_t slab = segment_slab_for(arena, tenant, pool,
+	                                 expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0);
+	uint32_t length = extent_length_for(arena, size);
+	uint32_t segment, generation;
+	struct allocator_run run;
+
+	if (!extent_take(arena, slab, length, now_ms, &segment, &generation)) {
+		extent_want(arena, tenant, length);
+		return -EAGAIN;
+	}
+	if (!epoch_pin_write(reader, arena, segment, generation))
+		return -ESTALE;
+	failpoint("extent.pinned");
+	begin_run(arena, segment, generation, 0, length * arena->chunks, &run);
+	if (expires_ms)
+		segment_raise_expiry(arena, segment, expires_ms);
+	*ret_allocation = (struct allocation){ run.next, size, run.end, segment, generation, slab };
+	if (run.end > run.next + size)
+		end_objects(arena, run.next + size);
+	return 0;
+}
+
+void allocate_withdraw(const struct arena *arena, const struct allocation *allocation)
+{
+	end_objects(arena, allocation->offset);
 }
 
 void allocate_commit(struct epoch_reader *reader)

@@ -509,8 +509,8 @@ START_TEST(test_room_of_a_tenant)
 	ck_assert(!take(&world, 3 * TENANT_SLABS + TTL_CLASSES, 1, &run));
 	ck_assert(take(&world, 2 * TENANT_SLABS, 1, &run));
 	ck_assert_uint_eq(segment_load(world.arena, run.segment).tenant, 2);
-	segment_add_room(world.arena, 3);
-	segment_add_room(world.arena, 2); /* which has no limit */
+	segment_add_room(world.arena, 3, 1);
+	segment_add_room(world.arena, 2, 1); /* which has no limit */
 	ck_assert(take(&world, 3 * TENANT_SLABS + TTL_CLASSES + 1, 1, &run));
 	ck_assert_int_eq(segment_load(world.arena, run.segment).pool, POOL_MAIN);
 	ck_assert_uint_eq(segment_load(world.arena, run.segment).ttl_class, 1);
