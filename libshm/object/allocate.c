@@ -20,18 +20,28 @@
 #define RUN_CHUNKS_MAX 8
 #define RUN_ATTEMPTS 100 /* nobody condemns a segment so often just when chunks were taken from it */
 
+static uint64_t chunks_of(uint64_t bytes)
+{
+	return (bytes + sizeof(struct chunk_header) + CHUNK_BYTES - 1) / CHUNK_BYTES;
+}
+
+/*
+ * How long a run is taken for an object. The next ones may well be of the same size: of the numbers of such objects that fit a run,
+ * the one that leaves least of it unused.
+ */
 static uint32_t chunks_for(const struct arena *arena, uint64_t size)
 {
-	uint64_t least = (size + sizeof(struct chunk_header) + CHUNK_BYTES - 1) / CHUNK_BYTES;
-	uint64_t wanted = (size * RUN_OBJECTS + CHUNK_BYTES - 1) / CHUNK_BYTES;
+	uint64_t best = chunks_of(size), most = arena->chunks < RUN_CHUNKS_MAX ? arena->chunks : RUN_CHUNKS_MAX;
+	uint64_t best_count = 1;
 
 	if (size < CHUNK_BYTES / RUN_OBJECTS)
-		wanted = 1;
-	if (wanted > RUN_CHUNKS_MAX)
-		wanted = RUN_CHUNKS_MAX;
-	if (wanted > arena->chunks)
-		wanted = arena->chunks;
-	return (uint32_t)(wanted > least ? wanted : least);
+		return 1;
+	for (uint64_t count = 2; count <= RUN_OBJECTS && chunks_of(size * count) <= most; count++)
+		if (chunks_of(size * count) * best_count <= best * count) {
+			best = chunks_of(size * count);
+			best_count = count;
+		}
+	return (uint32_t)best;
 }
 
 static void end_objects(const struct arena *arena, uint64_t offset)
