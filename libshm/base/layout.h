@@ -31,7 +31,7 @@
 #define ARENA_BYTES_MAX (UINT64_C(1) << 39) /* 36-bit offsets in units of 8 bytes */
 #define SEGMENT_BYTES_MIN (UINT64_C(64) << 10)
 #define SEGMENT_BYTES_MAX (UINT64_C(2) << 20)
-#define CHUNK_BYTES (UINT64_C(16) << 10)
+#define CHUNK_BYTES (UINT64_C(4) << 10)
 #define OBJECT_UNIT 8 /* objects begin and end on multiples of this */
 #define SECRET_BYTES 192
 #define VALUE_BYTES_MAX (UINT64_C(64) << 20) /* but never more than a quarter of the arena */

@@ -17,7 +17,8 @@
 #include "object/object.h"
 
 #define RUN_OBJECTS 8 /* a run should hold some objects, so that its last, unused bytes weigh little */
-#define RUN_CHUNKS_MAX 8
+#define RUN_CHUNKS_LEAST 4
+#define RUN_CHUNKS_MAX 16
 #define RUN_ATTEMPTS 100 /* nobody condemns a segment so often just when chunks were taken from it */
 
 static uint64_t chunks_of(uint64_t bytes)
@@ -26,16 +27,19 @@ static uint64_t chunks_of(uint64_t bytes)
 }
 
 /*
- * How long a run is taken for an object. The next ones may well be of the same size: of the numbers of such objects that fit a run,
- * the one that leaves least of it unused.
+ * How long a run is taken for an object. The next ones may well be of about the same size: of the numbers of such objects that fit a
+ * run, the one that leaves least of it unused. A larger one has a run of its own, for what another one would leave of it weighs more
+ * than the rest of a chunk.
  */
 static uint32_t chunks_for(const struct arena *arena, uint64_t size)
 {
-	uint64_t best = chunks_of(size), most = arena->chunks < RUN_CHUNKS_MAX ? arena->chunks : RUN_CHUNKS_MAX;
-	uint64_t best_count = 1;
+	uint64_t most = arena->chunks < RUN_CHUNKS_MAX ? arena->chunks : RUN_CHUNKS_MAX;
+	uint64_t best = chunks_of(size), best_count = 1;
 
-	if (size < CHUNK_BYTES / RUN_OBJECTS)
-		return 1;
+	if (size < RUN_CHUNKS_LEAST * CHUNK_BYTES / RUN_OBJECTS)
+		return RUN_CHUNKS_LEAST;
+	if (size > RUN_CHUNKS_LEAST * CHUNK_BYTES)
+		return (uint32_t)best;
 	for (uint64_t count = 2; count <= RUN_OBJECTS && chunks_of(size * count) <= most; count++)
 		if (chunks_of(size * count) * best_count <= best * count) {
 			best = chunks_of(size * count);
@@ -73,9 +77,14 @@ static int take_run(struct allocator *allocator, struct epoch_reader *reader, co
 	uint32_t segment, generation, chunk;
 
 	for (int attempt = 0;; attempt++) {
-		if (attempt == RUN_ATTEMPTS ||
-		    !segment_take_chunks(arena, slab, chunks, now_ms, &segment, &generation, &chunk))
+		if (attempt == RUN_ATTEMPTS)
 			return -EAGAIN;
+		if (!segment_take_chunks(arena, slab, chunks, now_ms, &segment, &generation, &chunk)) {
+			if (chunks == chunks_of(size))
+				return -EAGAIN;
+			chunks = (uint32_t)chunks_of(size); /* there may be room for this one at least */
+			continue;
+		}
 		allocator->took_segment |= chunk == 0;
 		if (epoch_pin_write(reader, arena, segment, generation))
 			break;

@@ -148,7 +148,7 @@ START_TEST(test_classes)
 	mortal = class_of(&world, &stat, "mortal", &mortal_bytes);
 	ck_assert_ptr_ne(lasting, mortal);
 	ck_assert_uint_eq(lasting->segments, 1);
-	ck_assert_uint_eq(lasting->used_bytes, CHUNK_BYTES);
+	ck_assert_uint_eq(lasting->used_bytes, 4 * CHUNK_BYTES);
 	ck_assert_uint_eq(lasting->objects, 1);
 	ck_assert_uint_eq(lasting->live_bytes, lasting_bytes);
 	ck_assert_uint_eq(lasting->dead_bytes, 2 * lasting_bytes);
