@@ -24,6 +24,7 @@
 #define ARENA "128M"
 #define ARENA_BYTES (UINT64_C(128) << 20)
 #define ROUNDS 10 /* so many times the arena is written */
+#define LOOKS 32  /* in the last round */
 #define VALUE_MAX (UINT32_C(1) << 20)
 #define KEYS 3600  /* of 75 KiB in the mean: twice what fits */
 #define DELETES 10 /* one operation in so many */
@@ -35,10 +36,39 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 32;
 }
 
+static double share(uint64_t bytes)
+{
+	return (double)bytes / (double)ARENA_BYTES;
+}
+
+/* The keeper may be in the midst of something at any one moment, so the shares are means of several. */
+static void look(larder *cache, struct fragmentation *sum)
+{
+	struct larder_stat stat = { .size = sizeof stat };
+	uint64_t live = 0, dead = 0, used = 0;
+
+	larder_stat(cache, &stat);
+	for (int pool = 0; pool < LARDER_STAT_POOLS; pool++)
+		for (int class = 0; class < LARDER_STAT_CLASSES; class ++) {
+			live += stat.classes[pool][class].live_bytes;
+			dead += stat.classes[pool][class].dead_bytes;
+			used += stat.classes[pool][class].used_bytes;
+		}
+	sum->least_live = sum->live == 0 ? share(live) : fmin(sum->least_live, share(live));
+	sum->live += share(live) / LOOKS;
+	sum->dead += share(dead) / LOOKS;
+	sum->unfilled += share((stat.segments_data + stat.segments_condemned) * stat.segment_bytes - used) / LOOKS;
+	sum->unused += share(used - live - dead) / LOOKS;
+	sum->free_share += share(stat.segments_free * stat.segment_bytes) / LOOKS;
+	sum->fixed += share((stat.segments_system + stat.segments_index) * stat.segment_bytes) / LOOKS;
+	sum->moved = stat.moved_objects;
+	sum->evicted = stat.evicted_objects;
+}
+
 static int write_all(larder *cache, struct fragmentation *sum, struct histogram *times)
 {
 	static unsigned char value[VALUE_MAX];
-	uint64_t written = 0, number = 0;
+	uint64_t written = 0, number = 0, looks = 0;
 
 	while (written < ROUNDS * ARENA_BYTES) {
 		uint64_t random = mix(++number), began_ns;
@@ -58,35 +88,12 @@ static int write_all(larder *cache, struct fragmentation *sum, struct histogram 
 		}
 		if (result < 0 && result != -EAGAIN)
 			return complain(result, "fragmentation: cannot write: %s", larder_strerror(result));
+		while (looks < LOOKS && written >= (ROUNDS - 1) * ARENA_BYTES + (looks + 1) * (ARENA_BYTES / LOOKS)) {
+			look(cache, sum);
+			looks++;
+		}
 	}
 	return harness_interrupted();
-}
-
-static double share(uint64_t bytes)
-{
-	return (double)bytes / (double)ARENA_BYTES;
-}
-
-static void look(larder *cache, struct fragmentation *sum)
-{
-	struct larder_stat stat = { .size = sizeof stat };
-	uint64_t live = 0, dead = 0, used = 0;
-
-	larder_stat(cache, &stat);
-	for (int pool = 0; pool < LARDER_STAT_POOLS; pool++)
-		for (int class = 0; class < LARDER_STAT_CLASSES; class ++) {
-			live += stat.classes[pool][class].live_bytes;
-			dead += stat.classes[pool][class].dead_bytes;
-			used += stat.classes[pool][class].used_bytes;
-		}
-	sum->live = share(live);
-	sum->dead = share(dead);
-	sum->unfilled = share((stat.segments_data + stat.segments_condemned) * stat.segment_bytes - used);
-	sum->unused = share(used - live - dead);
-	sum->free_share = share(stat.segments_free * stat.segment_bytes);
-	sum->fixed = share((stat.segments_system + stat.segments_index) * stat.segment_bytes);
-	sum->moved = stat.moved_objects;
-	sum->evicted = stat.evicted_objects;
 }
 
 static int verify(larder *cache, struct fragmentation *sum)
@@ -120,7 +127,6 @@ int fragmentation_measure(struct fragmentation *ret_fragmentation)
 	if (result == 0)
 		result = verify(cache, ret_fragmentation);
 	if (result == 0) {
-		look(cache, ret_fragmentation);
 		ret_fragmentation->set_ns = (double)histogram_quantile(times, 0.5);
 		ret_fragmentation->set_p999_ns = (double)histogram_quantile(times, 0.999);
 	}
@@ -139,6 +145,7 @@ int bench_fragmentation(const struct bench_options *options)
 	if (result)
 		return result;
 	report_ratio(&report, "utilisation", sum.live, "living objects, of the bytes of the arena");
+	report_ratio(&report, "utilisation_least", sum.least_live, "of the looks that this is the mean of, the least");
 	report_ratio(&report, "dead", sum.dead, "objects that were replaced or deleted");
 	report_ratio(&report, "unused", sum.unused, "left over in runs of chunks");
 	report_ratio(&report, "unfilled", sum.unfilled, "chunks of data segments that nobody took");

@@ -5,9 +5,10 @@
 
 #include <stdint.h>
 
-/* At the end, in shares of the arena's bytes. */
+/* In shares of the arena's bytes: means of looks during the last round, the last one at the end. */
 struct fragmentation {
 	double live;       /* objects that can be read: header, key and value */
+	double least_live; /* of all looks */
 	double dead;       /* objects that were replaced or deleted, as far as is counted */
 	double unfilled;   /* of data segments: chunks that nobody took */
 	double unused;     /* the rest of them: what is left over in runs of chunks */
