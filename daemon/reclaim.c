@@ -34,7 +34,7 @@
 #define CONDEMN_BATCH 16u   /* segments taken into work at once */
 #define EVACUATE_BATCH 4u   /* segments emptied in one run, a few milliseconds each */
 #define WASTE_SHARE 2       /* compacted at leisure: what is dead for one part in so many */
-#define WASTE_SHARE_LOW 8   /* and rather than evict, when memory is low */
+#define WASTE_SHARE_LOW 12  /* and rather than evict, when memory is low */
 #define EMPTY_LIFE_MS 1000u /* how long a segment in which nothing was stored yet stays */
 
 int reclaim_add_client(struct reclaim *reclaim, struct control *control)
