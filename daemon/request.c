@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "larder.h"
@@ -97,6 +98,12 @@ int request_read(const struct arena *arena, const void *message, size_t message_
 		.incr_flags = wire.incr_flags,
 	};
 	return result;
+}
+
+void request_forget(const struct arena *arena, void *payload)
+{
+	if (request_payload_max(arena) > PAYLOAD_KEPT)
+		madvise((char *)payload + PAYLOAD_KEPT, request_payload_max(arena) - PAYLOAD_KEPT, MADV_DONTNEED);
 }
 
 bool request_is_resize(const void *message, size_t message_size)

@@ -213,9 +213,50 @@ START_TEST(killed_writers)
 }
 END_TEST
 
+/* Of a process, what is its own; in KiB. */
+static unsigned long own_memory(pid_t process)
+{
+	char path[64], line[256];
+	unsigned long kib = 0;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)process);
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "RssAnon: %lu kB", &kib) == 1)
+			break;
+	fclose(file);
+	return kib;
+}
+
+/* Large values go through the keeper when clients may not write; it does not keep their memory. */
+START_TEST(keeper_gives_memory_back)
+{
+	static char value[16 << 20];
+	unsigned long before;
+	larder *cache;
+
+	server_start(&server, "64M", "--access", "read-only", NULL);
+	cache = client_open(&server);
+	ck_assert_int_eq(larder_set(cache, "small", 5, value, 100, NULL, NULL), 0);
+	before = own_memory(server_keeper(&server));
+	for (int i = 0; i < 20; i++) {
+		int result = larder_set(cache, "large", 5, value, sizeof value, NULL, NULL);
+
+		ck_assert(result == 0 || result == -EAGAIN);
+	}
+	ck_assert_uint_lt(own_memory(server_keeper(&server)), before + 4 * 1024);
+	larder_close(cache);
+	server_stop(&server);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("large");
+
+	tcase_add_test(tests, keeper_gives_memory_back);
 
 	tcase_add_loop_test(tests, killed_writers, 0, (int)(sizeof modes / sizeof modes[0]));
 	return suite_run("large", tests);
