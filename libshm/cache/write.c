@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/extent.h"
 #include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "base/platform.h"
@@ -142,10 +143,11 @@ static __attribute__((noinline)) int store_large(struct writer *writer, struct o
 	const struct arena *arena = &writer->thread->cache->arena;
 	const struct index_chain *chain = &writer->chain;
 	struct large *large = &writer->large;
+	uint32_t limit = load_relaxed(&arena->header->tenants[writer->thread->allocator->tenant].limit);
 	uint64_t source = parts->old_size ? chain->words[chain->found] & ~(SLOT_HEAT_MASK | SLOT_FROZEN) : 0;
 	int result;
 
-	if (plan->value_size > arena_value_max(arena))
+	if (plan->value_size > arena_value_max(arena) || (limit && extent_length_for(arena, size) > limit))
 		return -E2BIG;
 	if (!(plan->flags & OBJECT_COUNTER)) /* whose value is short; only its key can be that long */
 		plan->flags |= OBJECT_LARGE;

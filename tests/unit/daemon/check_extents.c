@@ -306,6 +306,41 @@ START_TEST(test_eviction)
 }
 END_TEST
 
+/* Who has a limit gives its own for a large object, never what is another's; and none is made for what would exceed the limit. */
+START_TEST(test_limit)
+{
+	struct config_quotas quotas = { 1, { { .kind = TENANT_USER, .id = 7, .limit = MIB / 2 } } };
+	struct house house;
+	uint64_t evicted;
+	uint32_t tenant, limit;
+
+	house_start(&house, 4 * MIB, NEVER_MS);
+	ck_assert_int_eq(put_large(&house, "other", 300000, 1), 0);
+	limit = (uint32_t)(MIB / 2 / house.arena->segment_bytes);
+	tenants_configure(reclaim_tenants(house.reclaim), &quotas);
+	tenant = tenants_number_of(reclaim_tenants(house.reclaim), &quotas.quota[0]);
+	store_relaxed(&house.world.self.cache.control.page->tenant, tenant);
+	house_work(&house);
+	evicted = load_relaxed(&house.arena->header->evicted_segments);
+	ck_assert_int_eq(put_large_for(&house, "beyond", 600000, 2, 0), -E2BIG);
+	house_work(&house);
+	ck_assert_uint_eq(world_count(&house.world, SEGMENT_READY), 0);
+	ck_assert_uint_eq(load_relaxed(&house.arena->header->evicted_segments), evicted);
+	for (uint32_t i = 0; i < 20; i++) {
+		char key[16];
+
+		snprintf(key, sizeof key, "own %u", i);
+		ck_assert_int_eq(put_large(&house, key, 300000, i), 0);
+		house_work(&house);
+		ck_assert_uint_le(load_relaxed(&house.arena->header->tenants[tenant].used), limit);
+	}
+	expect_large(&house, "own 19", 300000, 19);
+	expect_large(&house, "other", 300000, 1);
+	expect_sound(&house.world);
+	house_stop(&house);
+}
+END_TEST
+
 /* ---- what dead and impatient writers leave ------------------------------------------------------------------------------ */
 
 /* Takes an extent as the guest would. The death of the guest clears its pin. */
@@ -540,6 +575,7 @@ int main(void)
 	tcase_add_test(tests, test_replaced_and_deleted);
 	tcase_add_test(tests, test_view_holds_all_of_it);
 	tcase_add_test(tests, test_eviction);
+	tcase_add_test(tests, test_limit);
 	tcase_add_test(tests, test_dead_writers);
 	tcase_add_test(tests, test_offer_that_nobody_takes);
 	tcase_add_test(tests, test_length_and_class);
