@@ -16,6 +16,7 @@
 #define LENGTH 2
 #define OBJECT_BYTES (SEGMENT_BYTES_MIN + 4096)
 #define WORDS 2
+#define VALUE_BYTES 40 /* of stage_set */
 
 static uint32_t head;
 
@@ -106,7 +107,8 @@ static void offer_and_take_back(void)
 
 static uint32_t segment;
 
-static void large_value(enum stage_mode mode)
+/* Its object says that it is large. */
+static void large_value_in(enum stage_mode mode)
 {
 	const char *key;
 	struct object_view view;
@@ -122,6 +124,11 @@ static void large_value(enum stage_mode mode)
 	segment = segment_of(stage_arena, view.offset);
 	store_relaxed(&stage_arena->header->open_segment[0], 0);
 	store_relaxed(&stage_arena->header->search_hint, segment);
+}
+
+static void large_value(enum stage_mode mode)
+{
+	large_value_in(mode);
 	stage_share();
 }
 
@@ -175,6 +182,69 @@ static void set_another(void)
 	stage_set(2, stage_key(1), 'z');
 }
 
+/* ---- a large value made of an old one ------------------------------------------------------------------------------- */
+
+static const char more[SEGMENT_BYTES_MIN];
+
+/* An extent is ready for it. */
+static void large_value_and_extent(enum stage_mode mode)
+{
+	large_value_in(mode);
+	head = segment + 4;
+	for (uint32_t i = 0; i < LENGTH; i++) {
+		expect(segment_change(stage_arena, head + i, SEGMENT_FREE, SEGMENT_RETIRED));
+		segment_recycle_to_reserve(stage_arena, head + i);
+	}
+	extent_offer(stage_arena, head, LENGTH, arena_now_ms(stage_arena));
+	stage_share();
+}
+
+static void plain_value_and_extent(void)
+{
+	large_value_and_extent(STAGE_PLAIN);
+}
+
+static void fenced_value_and_extent(void)
+{
+	large_value_and_extent(STAGE_FENCED);
+}
+
+/* There is one extent only, and whoever lost it would wait for another. */
+static void append_more(void)
+{
+	struct write_result ignored;
+	int result = stage_write(0, WRITE_APPEND, stage_key(0), more, sizeof more, 0, 0, &ignored);
+
+	weak_expect(result == LARDER_OK || result == LARDER_MISS || result == -EAGAIN);
+}
+
+static void set_anew(void)
+{
+	stage_set(1, stage_key(0), 'b');
+}
+
+static void begins_with(char letter)
+{
+	const char *key = stage_key(0);
+	struct object_view object;
+
+	if (!index_lookup(stage_arena, hash_key(stage_arena->secret, key, STAGE_KEY_BYTES), key, STAGE_KEY_BYTES,
+	                  &object))
+		return;
+	for (unsigned i = 0; i < VALUE_BYTES; i++)
+		weak_expect(object.value[i] == letter);
+}
+
+static void begins_with_a(void)
+{
+	begins_with('a');
+}
+
+static void begins_with_b(void)
+{
+	begins_with('b');
+}
+
 const struct weak_scenario weak_scenarios_extent[] = {
 	{ "extent-plain", 3, plain, { take_and_write, offer_and_take_back }, NULL },
 	{ "extent-fenced", 3, fenced, { take_and_write, offer_and_take_back }, NULL },
@@ -182,5 +252,16 @@ const struct weak_scenario weak_scenarios_extent[] = {
 	{ "extent-get-fenced", 2, fenced_value, { get_large, evict_patiently, set_another }, NULL },
 	{ "extent-revoke-plain", 1, plain_value, { get_large, evict_impatiently, set_another }, NULL },
 	{ "extent-revoke-fenced", 1, fenced_value, { get_large, evict_impatiently, set_another }, NULL },
+	{ "extent-append-plain",
+	  1,
+	  plain_value_and_extent,
+	  { append_more, evict_patiently, set_another },
+	  begins_with_a },
+	{ "extent-append-fenced",
+	  1,
+	  fenced_value_and_extent,
+	  { append_more, evict_patiently, set_another },
+	  begins_with_a },
+	{ "extent-append-set", 2, fenced_value_and_extent, { append_more, set_anew }, begins_with_b },
 	{ 0 },
 };
