@@ -21,6 +21,7 @@
 #define AGE_OLDEST 64u      /* which costs so much for each KiB */
 #define MAIN_WEIGHT 4u      /* what was used costs so much more than what was not */
 #define INDEX_WEIGHT 4u     /* an index segment must be built anew elsewhere, */
+#define ABSENT_WEIGHT 8u    /* what is absent is taken only if nothing else is in a row, */
 #define PROTECTED_WEIGHT 4u /* and what a tenant has within its guarantee moved */
 #define EVERYTHING ((uint32_t)(SEGMENT_BYTES_MAX / 1024) * (AGE_OLDEST + AGE_STEPS))
 
@@ -167,8 +168,9 @@ static uint32_t cost_of(const struct reclaim *reclaim, uint32_t segment, struct 
 		return extent_length(arena, segment, word) > 1 ? BLOCKED : EVERYTHING * PROTECTED_WEIGHT;
 	case SEGMENT_INDEX:
 		return EVERYTHING * INDEX_WEIGHT;
-	case SEGMENT_SYSTEM:
 	case SEGMENT_ABSENT:
+		return reclaim->resize.poor ? BLOCKED : EVERYTHING * ABSENT_WEIGHT;
+	case SEGMENT_SYSTEM:
 	case SEGMENT_READY:
 		return BLOCKED;
 	default:
@@ -315,6 +317,11 @@ static bool clear(struct reclaim *reclaim, uint32_t segment)
 		return false;
 	case SEGMENT_EXTENT:
 		reclaim_condemn(reclaim, head_of(arena, segment), REASON_CLEARED);
+		return false;
+	case SEGMENT_ABSENT:
+		if (resize_exchange(&reclaim->resize, segment))
+			return true;
+		reclaim->extents.spoilt |= reclaim->resize.poor;
 		return false;
 	case SEGMENT_INDEX:
 		growth_rebuild(&reclaim->growth, segment);
