@@ -53,11 +53,15 @@ static const struct subcommand {
 	  "Miss ratios as by larder-bench missratio, and four measurements with a larderd of their own. Headlines:\n"
 	  "  worst_vs_s3fifo_ref       as of missratio\n"
 	  "  worst_vs_lru              as of missratio\n"
-	  "  utilisation               keys and values in a full arena, of its bytes; the worst of four mixtures of sizes\n"
+	  "  utilisation               as of fragmentation\n"
 	  "  expiry_lag_ms             from the last end of a life in a segment until it is free; the worst\n"
 	  "  growth_worst_over_median  the slowest read while the index grows, for the median; bench/README.md says\n"
 	  "                            which reads are left out\n"
 	  "  overload_rate_ratio       the rate of writes where as much is evicted as is written, for one without\n" },
+	{ "fragmentation", bench_fragmentation, false, "how much of a full arena is living objects",
+	  "Writes ten times the bytes of an arena of 128 MiB: sizes from 1 byte to 1 MiB whose logarithm is uniform, with overwrites\n"
+	  "and deletes, twice as many keys as fit. Tells what the bytes are in the last of the ten rounds, and verifies the arena. Headline:\n"
+	  "  utilisation               living objects (header, key, value), of the bytes of the arena, index and all\n" },
 	{ "instructions", bench_instructions, true, "run one operation over and over, for callgrind",
 	  "OPERATION is get, view, set, mget32, get-ttl, view-ttl or mget32-ttl. Prints nothing: bench/instructions.sh runs this under callgrind\n"
 	  "and makes the table.\n" },

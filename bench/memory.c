@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "bench/bench.h"
+#include "bench/fragmentation.h"
 #include "bench/missratio.h"
 #include "bench/report.h"
 
@@ -64,11 +65,11 @@ int bench_memory(const struct bench_options *options)
 	struct growth_result growth;
 	struct overload overload;
 	struct expiry expiry;
-	double utilisation;
+	struct fragmentation fragmentation;
 	int result = missratio_measure(effort->requests, &missratio);
 
 	if (result == 0)
-		result = utilisation_measure(&utilisation);
+		result = fragmentation_measure(&fragmentation);
 	if (result == 0)
 		result = expiry_measure(effort->expiry_rounds, &expiry);
 	if (result == 0)
@@ -78,8 +79,8 @@ int bench_memory(const struct bench_options *options)
 	if (result)
 		return result;
 	missratio_report_worst(&missratio, &report);
-	report_ratio(&report, "utilisation", utilisation,
-	             "keys and values in a full arena, of its bytes; the worst mixture");
+	report_ratio(&report, "utilisation", fragmentation.live,
+	             "living objects, of the bytes of a full arena, as of fragmentation");
 	report_ratio(&report, "expiry_lag_ms", expiry.worst_ms,
 	             "from the last end of a life in a segment until it is free");
 	report_ratio(&report, "growth_worst_over_median", growth.worst_ns / growth.median_ns,
@@ -90,5 +91,7 @@ int bench_memory(const struct bench_options *options)
 	report_growth(&growth, &report);
 	missratio_report_rows(&missratio, &report);
 	report_print(&report, options->json);
+	if (fragmentation.faults)
+		return complain(-EIO, "fragmentation: the arena is damaged");
 	return growth.growing.missed + growth.still.missed ? complain(-EIO, "growth: keys were missed") : 0;
 }

@@ -29,7 +29,7 @@ struct growth_reads {
 struct growth_result {
 	uint64_t keys, splits;
 	double median_ns;
-	double longest_write_ms; /* of a new key, waits for the processor included */
+	double longest_write_ms;            /* of a new key, waits for the processor included */
 	struct growth_reads growing, still; /* still: as many writes, of keys that are there */
 	double worst_ns;                    /* see growth.c */
 };
@@ -45,10 +45,5 @@ struct overload {
 };
 
 int overload_measure(uint32_t keys, struct overload *ret_overload);
-
-/* ---- utilisation.c: keys and values in an arena under pressure ------------------------------------------------------ */
-
-/* ret_share: bytes of keys and values that can be read, of those of the arena: the least of several mixtures of sizes. */
-int utilisation_measure(double *ret_share);
 
 #endif

@@ -30,7 +30,6 @@
 #include "arena/lease.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "base/wire.h"
 #include "daemon/deferred.h"
 #include "daemon/hello.h"
 #include "daemon/log.h"
@@ -249,12 +248,11 @@ static bool answer(struct connection *connection, uint64_t request_id, int resul
 static bool defer(struct connection *connection, uint64_t request_id, const struct write_request *request)
 {
 	struct keeper *keeper = connection->keeper;
-	struct deferred *deferred = deferred_create(request, request_id, DEFERRED_BYTES_MAX - keeper->deferred_bytes);
 
-	if (!deferred)
+	connection->deferred = deferred_create(request, request_id, DEFERRED_BYTES_MAX - keeper->deferred_bytes);
+	if (!connection->deferred)
 		return false;
-	keeper->deferred_bytes += deferred->bytes;
-	connection->deferred = deferred;
+	keeper->deferred_bytes += connection->deferred->bytes;
 	TAILQ_INSERT_TAIL(&keeper->deferred, connection, waiting);
 	event_del(&connection->readable); /* requests are answered in order */
 	keeper_return_soon(keeper);
@@ -519,6 +517,8 @@ static void on_readable(evutil_socket_t fd, short events, void *context)
 		else
 			more = serve(connection, (size_t)size, count ? fds[0] : -1);
 		message_close(fds, count);
+		if (count)
+			request_forget(&keeper->cache.arena, keeper->payload);
 	}
 }
 

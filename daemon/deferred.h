@@ -7,8 +7,8 @@
 
 #include "cache/cache.h"
 
-#define DEFER_MS 500                            /* how long a write may wait */
-#define DEFERRED_BYTES_MAX (UINT64_C(16) << 20) /* of all of them together */
+#define DEFER_MS 500                             /* how long a write may wait */
+#define DEFERRED_BYTES_MAX (2 * VALUE_BYTES_MAX) /* of all of them together */
 
 struct deferred {
 	struct write_request request;

@@ -8,6 +8,7 @@
  */
 #include "daemon/evacuate.h"
 
+#include "arena/extent.h"
 #include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "daemon/log.h"
@@ -46,6 +47,13 @@ void evacuator_give(struct evacuator *evacuator, uint32_t segment)
 	evacuator->reserve[evacuator->reserve_count++] = segment;
 }
 
+void evacuator_withdraw(struct evacuator *evacuator, uint32_t segment)
+{
+	for (uint32_t i = 0; i < evacuator->reserve_count; i++)
+		if (evacuator->reserve[i] == segment)
+			evacuator->reserve[i--] = evacuator->reserve[--evacuator->reserve_count];
+}
+
 uint64_t evacuator_ghost_window(const struct evacuator *evacuator, uint32_t main_segments)
 {
 	return evacuator->living / LIVING_WEIGHT * main_segments;
@@ -64,6 +72,8 @@ struct evacuation {
 	enum purpose purpose;
 	uint32_t segment;
 	struct segment_word word;
+	bool extent;   /* whose object cannot be moved, but */
+	bool may_stay; /* where it is */
 	uint64_t now_ms;
 	uint64_t kept_bytes, living;
 };
@@ -123,8 +133,11 @@ static bool judge(const struct evacuation *evacuation, const struct object_view 
 	*pool = evacuation->word.pool;
 	if (evacuation->purpose == PURPOSE_COMPACT)
 		return true;
-	if (!evacuation->policy->keep(*pool, heat) ||
-	    evacuation->kept_bytes + object->size > KEPT_SHARE_MAX(evacuation->arena->segment_bytes))
+	if (!evacuation->policy->keep(*pool, heat))
+		return false;
+	if (evacuation->extent)
+		return evacuation->may_stay;
+	if (evacuation->kept_bytes + object->size > KEPT_SHARE_MAX(evacuation->arena->segment_bytes))
 		return false;
 	*pool = POOL_MAIN;
 	return true;
@@ -169,8 +182,14 @@ static bool take_away(struct evacuation *evacuation, const struct object_view *o
 		evacuation->living += !counted;
 		counted = true;
 		if (judge(evacuation, object, &pool, &heat)) {
-			enum moved moved = move(evacuation, &chain, pool, heat);
+			enum moved moved;
 
+			if (evacuation->extent &&
+			    index_replace(&chain, evacuation->word.generation, object->offset, heat) != INDEX_DONE)
+				continue;
+			if (evacuation->extent)
+				return false;
+			moved = move(evacuation, &chain, pool, heat);
 			if (moved == MOVED)
 				return true;
 			if (moved == MOVE_AGAIN)
@@ -202,6 +221,7 @@ static bool evacuate(struct evacuation *evacuation)
 
 	evacuation->arena = arena_of(evacuation->evacuator);
 	evacuation->word = segment_load(evacuation->arena, evacuation->segment);
+	evacuation->extent = extent_length(evacuation->arena, evacuation->segment, evacuation->word) > 1;
 	evacuation->now_ms = arena_now_ms(evacuation->arena);
 	epoch_enter(reader);
 	while (done && object_walk_next(evacuation->arena, &walk, &object))
@@ -223,14 +243,18 @@ void evacuate_expired(const struct arena *arena, uint32_t segment)
 	warn_of_faults(&walk);
 }
 
-void evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, uint32_t segment)
+bool evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, uint32_t segment, bool may_stay)
 {
-	struct evacuation evacuation = {
-		.evacuator = evacuator, .policy = policy, .purpose = PURPOSE_EVICT, .segment = segment
-	};
+	struct evacuation evacuation = { .evacuator = evacuator,
+		                         .policy = policy,
+		                         .purpose = PURPOSE_EVICT,
+		                         .segment = segment,
+		                         .may_stay = may_stay };
+	bool emptied = evacuate(&evacuation);
 
-	evacuate(&evacuation);
-	evacuator->living += evacuation.living - evacuator->living / LIVING_WEIGHT;
+	if (!evacuation.extent)
+		evacuator->living += evacuation.living - evacuator->living / LIVING_WEIGHT;
+	return emptied;
 }
 
 bool evacuate_compacted(struct evacuator *evacuator, uint32_t segment)

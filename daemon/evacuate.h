@@ -30,16 +30,25 @@ bool evacuator_wants(const struct evacuator *evacuator);
 /* Gives it one, in state SEGMENT_RESERVE. */
 void evacuator_give(struct evacuator *evacuator, uint32_t segment);
 
+/* Takes a segment out of the reserve again, if it is there. */
+void evacuator_withdraw(struct evacuator *evacuator, uint32_t segment);
+
 /* For how many evictions a ghost counts: as many as there are objects in so many segments of the main pool. */
 uint64_t evacuator_ghost_window(const struct evacuator *evacuator, uint32_t main_segments);
 
 /* Unlinks every object of a condemned segment that has no writer. Everything in it has expired. */
 void evacuate_expired(const struct arena *arena, uint32_t segment);
 
-/* The same, but what the policy keeps is moved, so far as there is room. */
-void evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, uint32_t segment);
+/*
+ * The same, but what the policy keeps is moved, so far as there is room. The object of an extent is never moved: if the policy keeps
+ * it, it may stay. False: it does; the segment must be opened again.
+ */
+bool evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, uint32_t segment, bool may_stay);
 
-/* The same, but every living object is moved. False: there is no room for all; the segment must be opened again. */
+/*
+ * The same, but every living object is moved. False: there is no room for all, or it is an extent; the segment must be opened
+ * again.
+ */
 bool evacuate_compacted(struct evacuator *evacuator, uint32_t segment);
 
 #endif

@@ -21,7 +21,12 @@
 
 void growth_init(struct growth *growth)
 {
-	*growth = (struct growth){ .segment = GROWTH_NONE, .sibling = GROWTH_NONE };
+	*growth = (struct growth){ .segment = GROWTH_NONE, .sibling = GROWTH_NONE, .rebuild = GROWTH_NONE };
+}
+
+void growth_rebuild(struct growth *growth, uint32_t segment)
+{
+	growth->rebuild = segment;
 }
 
 /*
@@ -112,7 +117,7 @@ static bool begin(struct growth *growth, const struct arena *arena, uint32_t seg
 	bool full, begun;
 
 	if (load_relaxed(&entry->children) == 0) {
-		full = loaded(arena, segment);
+		full = segment != growth->rebuild && loaded(arena, segment);
 		if (full && load_relaxed(&entry->depth) >= arena->directory_bits) {
 			leave_crowded(arena, segment); /* the directory is as fine as it can be */
 			return false;
@@ -125,6 +130,7 @@ static bool begin(struct growth *growth, const struct arena *arena, uint32_t seg
 	}
 	growth->segment = segment;
 	growth->next_home = 0;
+	growth->rebuild = GROWTH_NONE;
 	return true;
 }
 
@@ -243,6 +249,9 @@ bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_
 	if (growth->segment == GROWTH_NONE) {
 		uint32_t segment = choose(arena);
 
+		if (segment == GROWTH_NONE && growth->rebuild != GROWTH_NONE &&
+		    segment_load(arena, growth->rebuild).state == SEGMENT_INDEX)
+			segment = growth->rebuild;
 		growth->segments_wanted = 0;
 		if (segment == GROWTH_NONE ? !look_for_merge(growth, arena) : !begin(growth, arena, segment))
 			return false;

@@ -13,6 +13,7 @@ struct growth {
 	uint32_t next_home;       /* its first bucket not yet known to have moved */
 	uint32_t next_entry;      /* of the directory, to be looked at next for segments that should be merged */
 	uint32_t segments_wanted; /* free ones that a split waits for */
+	uint32_t rebuild;         /* to be built anew elsewhere, or GROWTH_NONE */
 };
 
 void growth_init(struct growth *growth);
@@ -22,6 +23,9 @@ void growth_init(struct growth *growth);
  * merge is finished and that now waits for its readers, or GROWTH_NONE.
  */
 bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_retired);
+
+/* Wants the place of an index segment: it is built anew in another as soon as nothing else is being split. */
+void growth_rebuild(struct growth *growth, uint32_t segment);
 
 /* Whether a lookup can come to the index segment, by the directory or as a child of one that is being split or merged; or to its sibling. */
 bool growth_reachable(const struct arena *arena, uint32_t segment);

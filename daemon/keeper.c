@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -315,9 +317,12 @@ static int open_cache(struct keeper *keeper, const struct arena *arena, struct f
 	if (result)
 		return result;
 	keeper->message = malloc(REQUEST_MESSAGE_MAX);
-	keeper->payload = malloc(request_payload_max(arena));
+	keeper->payload = mmap(NULL, request_payload_max(arena), PROT_READ | PROT_WRITE,
+	                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	/* What is large goes back to the system when it is freed: else large requests that were set aside once would stay with us. */
+	mallopt(M_MMAP_THRESHOLD, PAYLOAD_KEPT);
 	keeper->reclaim = reclaim_create(&keeper->thread, (uint32_t)keeper->config.stall_ms);
-	if (!keeper->message || !keeper->payload || !keeper->reclaim)
+	if (!keeper->message || keeper->payload == MAP_FAILED || !keeper->reclaim)
 		return fault_set(fault, -ENOMEM, "out of memory");
 	reclaim_set_policy(keeper->reclaim, policy_of(keeper->config.eviction));
 	resize_set_memory(reclaim_resize(keeper->reclaim), keeper->arena_fd);

@@ -68,7 +68,7 @@ struct keeper {
 	uint32_t attached_count; /* of them, those that have the arena or are about to */
 	uint32_t stranger_count; /* of them, those that will be refused */
 	unsigned char *message;  /* buffers for the request in hand */
-	unsigned char *payload;
+	unsigned char *payload;  /* its pages are there while a large one is in hand */
 };
 
 /* Runs reclaim now, unless it just did: what clients can ask for at will must not eat a processor. */

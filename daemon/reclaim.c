@@ -7,8 +7,9 @@
  *	GRACE     empty: no slot refers to its objects any more; we wait for the sections that may still see them
  *	PINNED    only views can still hold it
  *
- * A replaced index segment goes through the last two in the same way; only that who may hold it in PINNED are those who are about
- * to change one of its buckets: their late compare-and-swap must find the bucket as they left it.
+ * A replaced index segment, or what is left of an extent, goes through the last two in the same way; only that who may hold an index
+ * segment in PINNED are those who are about to change one of its buckets: their late compare-and-swap must find the bucket as they
+ * left it.
  *
  * The order of the steps is what makes it safe (epoch/epoch.h): state word, barrier, write pins, unlink, epoch, barrier, epoch words,
  * view pins. A thread that sits in a section for too long (stall.h) while somebody waits for memory is revoked; then the pins are
@@ -23,49 +24,19 @@
 #include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "base/platform.h"
-#include "daemon/clients.h"
-#include "daemon/evacuate.h"
-#include "daemon/growth.h"
 #include "daemon/log.h"
-#include "daemon/stall.h"
+#include "daemon/reclaim_internal.h"
 #include "epoch/grace.h"
 #include "index/index.h"
 #include "index/split.h"
 
 #define IDLE_MS 250u        /* longest time between two looks at the arena */
 #define WAITING_MS 1u       /* while a stage waits */
-#define HELD_MS 20u         /* how long a held segment is expected back any moment */
 #define CONDEMN_BATCH 16u   /* segments taken into work at once */
 #define EVACUATE_BATCH 4u   /* segments emptied in one run, a few milliseconds each */
 #define WASTE_SHARE 2       /* compacted at leisure: what is dead for one part in so many */
-#define WASTE_SHARE_LOW 6   /* and rather than evict, when memory is low */
+#define WASTE_SHARE_LOW 12  /* and rather than evict, when memory is low */
 #define EMPTY_LIFE_MS 1000u /* how long a segment in which nothing was stored yet stays */
-
-enum stage { STAGE_NONE, STAGE_DRAINING, STAGE_GRACE, STAGE_PINNED };
-enum reason { REASON_EXPIRED, REASON_EVICTED, REASON_QUOTA, REASON_COMPACTED, REASON_SPLIT };
-
-struct work {
-	enum stage stage;
-	enum reason reason;
-	uint64_t epoch;    /* GRACE: which must have been reached */
-	uint64_t since_ms; /* in this stage */
-	uint64_t held_ms;  /* since when a writer or a view is known to hold it there; 0: none is */
-};
-
-struct reclaim {
-	struct arena *arena;
-	struct stall stall;
-	const struct policy *policy;
-	struct evacuator evacuator;
-	struct growth growth;
-	struct resize resize;
-	struct tenants tenants;
-	struct estimate estimate;
-	struct clients clients;
-	uint64_t epoch;     /* the one that began last */
-	uint32_t in_work;   /* segments in a stage */
-	struct work work[]; /* for each segment */
-};
 
 int reclaim_add_client(struct reclaim *reclaim, struct control *control)
 {
@@ -95,7 +66,7 @@ static void note_held(struct work *work)
 		work->held_ms = monotonic_ms();
 }
 
-static bool condemn(struct reclaim *reclaim, uint32_t segment, enum reason reason)
+bool reclaim_condemn(struct reclaim *reclaim, uint32_t segment, enum reason reason)
 {
 	if (!segment_change(reclaim->arena, segment, SEGMENT_OPEN, SEGMENT_CONDEMNED))
 		return false;
@@ -129,11 +100,21 @@ static uint64_t condemn_expired(struct reclaim *reclaim, uint64_t now_ms)
 			continue;
 		expires_ms = expiry_of(reclaim->arena, segment, word);
 		if (expires_ms <= now_ms)
-			condemn(reclaim, segment, REASON_EXPIRED);
+			reclaim_condemn(reclaim, segment, REASON_EXPIRED);
 		else if (expires_ms < next)
 			next = expires_ms;
 	}
 	return next;
+}
+
+/* How many segments of one in work become free with it: those of an extent, but not what is kept for another extent. */
+static uint32_t free_with(const struct reclaim *reclaim, uint32_t segment)
+{
+	uint32_t length = extent_length(reclaim->arena, segment, segment_load(reclaim->arena, segment)), count = 0;
+
+	for (uint32_t i = 0; i < length; i++)
+		count += !extents_claims(&reclaim->extents, segment + i);
+	return count;
 }
 
 /*
@@ -149,7 +130,8 @@ static uint32_t coming_free(const struct reclaim *reclaim)
 	for (uint32_t segment = 0; reclaim->in_work && segment < reclaim->arena->segment_count; segment++) {
 		const struct work *work = &reclaim->work[segment];
 
-		coming += work->stage != STAGE_NONE && (work->held_ms == 0 || now_ms - work->held_ms < HELD_MS);
+		if (work->stage != STAGE_NONE && !work_held(work, now_ms))
+			coming += free_with(reclaim, segment);
 	}
 	return coming;
 }
@@ -160,15 +142,17 @@ static uint32_t condemn_first(struct reclaim *reclaim, struct survey *survey, co
 {
 	uint32_t place = 0;
 
-	while (place < queue->count && !condemn(reclaim, queue->segments[place], reason))
+	while (place < queue->count && !reclaim_condemn(reclaim, queue->segments[place], reason))
 		place++;
 	if (place < queue->count) {
-		struct segment_word word = segment_load(reclaim->arena, queue->segments[place]);
+		uint32_t segment = queue->segments[place];
+		struct segment_word word = segment_load(reclaim->arena, segment);
+		uint32_t length = extent_length(reclaim->arena, segment, word);
 		struct survey_share *share = &survey->shares[word.tenant];
 
-		share->open--;
-		share->condemned++;
-		share->data[word.pool] -= queue != &share->filling;
+		share->open -= length;
+		share->condemned += length;
+		share->data[word.pool] -= queue != &share->filling ? length : 0;
 	}
 	return place;
 }
@@ -188,22 +172,27 @@ static uint64_t condemn_wasted(struct reclaim *reclaim, struct survey *survey, u
 	return place < worth.count ? bytes - worth.keys[place] : 0;
 }
 
-/* Evicts a tenant's next segment of the pool that the policy names; only if none is full, one that is still being filled. */
-static bool condemn_of(struct reclaim *reclaim, struct survey *survey, uint32_t tenant, enum reason reason)
+/*
+ * Evicts a tenant's next segment of the pool that the policy names; only if none is full, one that is still being filled. Return: how
+ * many segments come free with it.
+ */
+static uint32_t condemn_of(struct reclaim *reclaim, struct survey *survey, uint32_t tenant, enum reason reason)
 {
 	struct survey_share *share = &survey->shares[tenant];
 	const struct survey_queue *queue = &share->filling;
+	uint32_t place;
 
 	if (share->data[POOL_PROBATION] + share->data[POOL_MAIN] != 0)
 		queue = &share->oldest[reclaim->policy->choose(share)];
-	return condemn_first(reclaim, survey, queue, reason) < queue->count;
+	place = condemn_first(reclaim, survey, queue, reason);
+	return place < queue->count ? free_with(reclaim, queue->segments[place]) : 0;
 }
 
-static bool condemn_next(struct reclaim *reclaim, struct survey *survey)
+static uint32_t condemn_next(struct reclaim *reclaim, struct survey *survey)
 {
 	uint32_t victim = tenants_victim(&reclaim->tenants, survey);
 
-	return victim != TENANT_NONE && condemn_of(reclaim, survey, victim, REASON_EVICTED);
+	return victim != TENANT_NONE ? condemn_of(reclaim, survey, victim, REASON_EVICTED) : 0;
 }
 
 /* Who is about to come to its limit makes its own room. */
@@ -211,7 +200,7 @@ static void keep_limits(struct reclaim *reclaim, struct survey *survey)
 {
 	for (uint32_t tenant = 0; tenant < TENANTS; tenant++)
 		for (uint32_t i = 0; i < CONDEMN_BATCH && tenants_overdrawn(&reclaim->tenants, survey, tenant); i++)
-			if (!condemn_of(reclaim, survey, tenant, REASON_QUOTA))
+			if (condemn_of(reclaim, survey, tenant, REASON_QUOTA) == 0)
 				break;
 }
 
@@ -259,10 +248,28 @@ static bool empty(struct reclaim *reclaim, uint32_t segment)
 		return true;
 	case REASON_COMPACTED:
 		return evacuate_compacted(&reclaim->evacuator, segment);
+	case REASON_EVICTED:
+		return evacuate_evicted(&reclaim->evacuator, reclaim->policy, segment, true);
 	default:
-		evacuate_evicted(&reclaim->evacuator, reclaim->policy, segment);
-		return true;
+		return evacuate_evicted(&reclaim->evacuator, reclaim->policy, segment,
+		                        extents_may_keep(&reclaim->extents));
 	}
+}
+
+/* Opens a segment again that could not be emptied; or an extent that the policy keeps, as one of the main pool from now on. */
+static void reopen(struct reclaim *reclaim, uint32_t segment)
+{
+	const struct arena *arena = reclaim->arena;
+
+	if (extents_claims(&reclaim->extents, segment))
+		extents_kept(&reclaim->extents);
+	if (reclaim->work[segment].reason == REASON_EVICTED || reclaim->work[segment].reason == REASON_CLEARED)
+		segment_keep(arena, segment, POOL_MAIN, arena_now_ms(arena));
+	else
+		segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
+	failpoint("reclaim.reopened");
+	reclaim->reopened = true;
+	enter_stage(reclaim, segment, STAGE_NONE);
 }
 
 /* DRAINING -> GRACE for all that have no writer. Return: how many went on. */
@@ -282,9 +289,7 @@ static uint32_t drain(struct reclaim *reclaim)
 		}
 		failpoint("reclaim.drained");
 		if (!empty(reclaim, segment)) {
-			segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_OPEN);
-			failpoint("reclaim.reopened");
-			enter_stage(reclaim, segment, STAGE_NONE);
+			reopen(reclaim, segment);
 			continue;
 		}
 		failpoint("reclaim.unlinked");
@@ -301,12 +306,20 @@ static uint32_t drain(struct reclaim *reclaim)
 	return drained;
 }
 
+static bool memory_short(const struct reclaim *reclaim)
+{
+	const struct arena_header *header = reclaim->arena->header;
+
+	return reclaim->extents.length != 0 ||
+	       load_relaxed(&header->free_segments) < load_relaxed(&header->free_low_mark);
+}
+
 /* Revokes whoever has held a grace period up for too long. Return: how many. */
 static uint32_t revoke_stalled(struct reclaim *reclaim)
 {
 	uint64_t now_ms = monotonic_ms();
 	uint64_t epoch = 0;
-	uint32_t revoked = 0, patience_ms = stall_patience_ms(&reclaim->stall, reclaim->arena, now_ms);
+	uint32_t revoked = 0, patience_ms = stall_patience_ms(&reclaim->stall, memory_short(reclaim), now_ms);
 
 	for (uint32_t segment = 0; segment < reclaim->arena->segment_count; segment++) {
 		const struct work *work = &reclaim->work[segment];
@@ -323,25 +336,15 @@ static uint32_t revoke_stalled(struct reclaim *reclaim)
 	return revoked;
 }
 
-static void give_back(struct reclaim *reclaim, uint32_t segment)
+/* Readies a retired segment for its next life: in an extent, in the reserve, or free. */
+static void recycle(struct reclaim *reclaim, uint32_t segment)
 {
 	struct arena_header *header = reclaim->arena->header;
-	struct work *work = &reclaim->work[segment];
-	uint32_t tenant = segment_load(reclaim->arena, segment).tenant;
 
-	if (work->reason == REASON_EXPIRED)
-		fetch_add_relaxed(&header->expired_segments, 1);
-	if (work->reason == REASON_EVICTED)
-		fetch_add_relaxed(&header->evicted_segments, 1);
-	if (work->reason == REASON_COMPACTED)
-		fetch_add_relaxed(&header->compacted_segments, 1);
-	if (work->reason == REASON_QUOTA)
-		fetch_add_relaxed(&header->quota_segments, 1);
-	failpoint("reclaim.retiring");
-	segment_change(reclaim->arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);
-	failpoint("reclaim.retired");
-	if (evacuator_wants(&reclaim->evacuator) &&
-	    load_relaxed(&header->free_segments) < load_relaxed(&header->free_low_mark)) {
+	if (extents_claims(&reclaim->extents, segment)) {
+		segment_recycle_to_reserve(reclaim->arena, segment);
+	} else if (evacuator_wants(&reclaim->evacuator) &&
+	           load_relaxed(&header->free_segments) < load_relaxed(&header->free_low_mark)) {
 		segment_recycle_to_reserve(reclaim->arena, segment);
 		evacuator_give(&reclaim->evacuator, segment);
 	} else if (resize_claims(&reclaim->resize)) {
@@ -350,8 +353,39 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 	} else {
 		segment_recycle(reclaim->arena, segment);
 	}
-	if (work->reason != REASON_SPLIT)
-		segment_add_room(reclaim->arena, tenant);
+}
+
+static void count_given_back(struct arena_header *header, enum reason reason, uint32_t length)
+{
+	if (reason == REASON_EXPIRED)
+		fetch_add_relaxed(&header->expired_segments, length);
+	if (reason == REASON_EVICTED || reason == REASON_CLEARED)
+		fetch_add_relaxed(&header->evicted_segments, length);
+	if (reason == REASON_COMPACTED)
+		fetch_add_relaxed(&header->compacted_segments, length);
+	if (reason == REASON_QUOTA)
+		fetch_add_relaxed(&header->quota_segments, length);
+}
+
+static void give_back(struct reclaim *reclaim, uint32_t segment)
+{
+	const struct arena *arena = reclaim->arena;
+	struct segment_word word = segment_load(arena, segment);
+	uint32_t length = extent_length(arena, segment, word);
+
+	count_given_back(arena->header, reclaim->work[segment].reason, length);
+	failpoint("reclaim.retiring");
+	segment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);
+	failpoint("reclaim.retired");
+	for (uint32_t i = 1; i < length; i++) {
+		if (!segment_change(arena, segment + i, SEGMENT_EXTENT, SEGMENT_RETIRED))
+			continue; /* it was written over */
+		failpoint("reclaim.extent_retired");
+		recycle(reclaim, segment + i);
+	}
+	recycle(reclaim, segment);
+	if (reclaim->work[segment].reason != REASON_RETIRED)
+		segment_add_room(arena, word.tenant, length);
 	enter_stage(reclaim, segment, STAGE_NONE);
 }
 
@@ -368,8 +402,8 @@ static uint32_t finish(struct reclaim *reclaim)
 			enter_stage(reclaim, segment, STAGE_PINNED);
 		if (work->stage != STAGE_PINNED)
 			continue;
-		if (work->reason == REASON_SPLIT ? clients_index_pinned(&reclaim->clients, segment)
-		                                 : clients_view_pinned(&reclaim->clients, segment)) {
+		if (work->reason == REASON_RETIRED ? clients_index_pinned(&reclaim->clients, segment)
+		                                   : clients_view_pinned(&reclaim->clients, segment)) {
 			note_held(work);
 			continue;
 		}
@@ -379,11 +413,10 @@ static uint32_t finish(struct reclaim *reclaim)
 	return freed;
 }
 
-/* Lets a segment that was split or merged wait for its readers. */
-static void retire_index(struct reclaim *reclaim, uint32_t segment)
+void reclaim_retired(struct reclaim *reclaim, uint32_t segment)
 {
 	failpoint("reclaim.index_retired");
-	reclaim->work[segment].reason = REASON_SPLIT;
+	reclaim->work[segment].reason = REASON_RETIRED;
 	reclaim->epoch = grace_begin(reclaim->arena, reclaim->epoch);
 	reclaim->work[segment].epoch = reclaim->epoch;
 	enter_stage(reclaim, segment, STAGE_GRACE);
@@ -408,6 +441,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	bool growing, resizing;
 
 	grace_restore(arena, reclaim->epoch);
+	reclaim->reopened = false;
 	survey_take(arena, &survey);
 	free = survey.free;
 	resizing = resize_step(&reclaim->resize, &survey);
@@ -417,11 +451,14 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	              survey.free); /* it is only a hint to writers, and may have drifted */
 	growing = growth_run(&reclaim->growth, arena, &retired);
 	if (retired != GROWTH_NONE) {
-		retire_index(reclaim, retired);
+		reclaim_retired(reclaim, retired);
 		tell_writers(arena);
 	}
 	tenants_tell(&reclaim->tenants, &survey);
 	keep_limits(reclaim, &survey);
+	extents_sweep(reclaim);
+	if (extents_run(reclaim))
+		tell_writers(arena);
 	make_room(reclaim, &survey);
 	ghost_set_window(arena, evacuator_ghost_window(&reclaim->evacuator, survey.main_data));
 	clients_read(&reclaim->clients, reclaim->evacuator.keeper);
@@ -444,7 +481,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		resizing |= resize_release(&reclaim->resize);
 	if (growing || resizing)
 		return 0;
-	if (reclaim->in_work)
+	if (reclaim->in_work || extents_busy(&reclaim->extents) || (reclaim->reopened && memory_short(reclaim)))
 		return WAITING_MS;
 	return next_expiry_ms < now_ms + IDLE_MS ? (uint32_t)(next_expiry_ms - now_ms) : IDLE_MS;
 }
@@ -479,14 +516,14 @@ static void adopt(struct reclaim *reclaim)
 			break;
 		case SEGMENT_RETIRED:
 			failpoint("adopt.retired");
-			retire_index(reclaim, segment);
+			reclaim_retired(reclaim, segment);
 			break;
 		case SEGMENT_INDEX:
 			split_resume_merge(arena, segment);
 			if (!growth_reachable(arena, segment) &&
 			    segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED)) {
 				failpoint("adopt.orphan");
-				retire_index(reclaim, segment);
+				reclaim_retired(reclaim, segment);
 			}
 			break;
 		default:
@@ -500,7 +537,10 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 	struct arena *arena = &keeper->cache->arena;
 	struct reclaim *reclaim = calloc(1, sizeof *reclaim + arena->segment_count * sizeof(struct work));
 
-	if (!reclaim || resize_init(&reclaim->resize, arena)) {
+	if (!reclaim)
+		return NULL;
+	if (resize_init(&reclaim->resize, arena) || extents_init(&reclaim->extents, arena)) {
+		resize_free(&reclaim->resize);
 		free(reclaim);
 		return NULL;
 	}
@@ -522,6 +562,7 @@ void reclaim_destroy(struct reclaim *reclaim)
 {
 	if (!reclaim)
 		return;
+	extents_destroy(&reclaim->extents);
 	clients_destroy(&reclaim->clients);
 	estimate_destroy(&reclaim->estimate);
 	resize_free(&reclaim->resize);

@@ -9,13 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "larder.h"
 
 uint64_t request_payload_max(const struct arena *arena)
 {
-	return LARDER_KEY_MAX + arena_value_max(arena, 0);
+	return LARDER_KEY_MAX + arena_value_ever(arena);
 }
 
 static bool has_value(uint32_t operation)
@@ -77,7 +78,7 @@ int request_read(const struct arena *arena, const void *message, size_t message_
 	if (fd < 0 && (wire.key_size > inline_size || wire.value_size != inline_size - wire.key_size))
 		return -EPROTO;
 	*ret_wire = wire;
-	if (wire.value_size > arena_value_max(arena, wire.key_size))
+	if (wire.value_size > arena_value_max(arena))
 		return -E2BIG;
 	if (fd >= 0) {
 		result = fetch(fd, payload, wire.key_size + wire.value_size);
@@ -97,6 +98,12 @@ int request_read(const struct arena *arena, const void *message, size_t message_
 		.incr_flags = wire.incr_flags,
 	};
 	return result;
+}
+
+void request_forget(const struct arena *arena, void *payload)
+{
+	if (request_payload_max(arena) > PAYLOAD_KEPT)
+		madvise((char *)payload + PAYLOAD_KEPT, request_payload_max(arena) - PAYLOAD_KEPT, MADV_DONTNEED);
 }
 
 bool request_is_resize(const void *message, size_t message_size)

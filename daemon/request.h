@@ -12,6 +12,7 @@
 #include "cache/cache.h"
 
 #define REQUEST_MESSAGE_MAX (sizeof(struct wire_request) + WIRE_INLINE_MAX)
+#define PAYLOAD_KEPT (UINT64_C(1) << 20) /* what a buffer for payloads keeps */
 
 /* Bytes that a payload in a memfd can have: the buffer for request_read. */
 uint64_t request_payload_max(const struct arena *arena);
@@ -27,5 +28,11 @@ int request_read(const struct arena *arena, const void *message, size_t message_
 /* Whether a message asks for another size of the arena; then: return 0, or -EPROTO. */
 bool request_is_resize(const void *message, size_t message_size);
 int request_read_resize(const void *message, size_t message_size, int fd, struct wire_resize *ret_wire);
+
+/*
+ * Gives the memory of a large payload back, else clients could make larderd hold as much as the largest value for ever. The buffer
+ * begins on a page and was mapped.
+ */
+void request_forget(const struct arena *arena, void *payload);
 
 #endif

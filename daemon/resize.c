@@ -127,6 +127,7 @@ uint64_t resize_bytes(const struct resize *resize)
 static void set_target(struct resize *resize, uint32_t target)
 {
 	resize->target = target;
+	resize->poor = false;
 	resize->cursor = resize->granted = 0;
 	store_relaxed(&resize->arena->header->segment_target, target);
 	failpoint("resize.wanted");
@@ -259,6 +260,21 @@ static bool grow(struct resize *resize, struct survey *survey, uint32_t now)
 	resize->cursor += count;
 	resize->granted += count;
 	return true;
+}
+
+bool resize_exchange(struct resize *resize, uint32_t segment)
+{
+	int result = 0;
+
+	if (segment < resize->arena->system_segments || resize->poor)
+		return false;
+	if (!resize->has_all)
+		result = arena_allocate(resize->arena, resize->fd, segment, 1);
+	resize->poor = result != 0 && result != -EINTR;
+	if (result)
+		return false;
+	/* Its chunk headers are zero, as for segment_join. */
+	return segment_change(resize->arena, segment, SEGMENT_ABSENT, SEGMENT_RESERVE);
 }
 
 /* ---- shrinking ----------------------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ struct resize {
 	bool turn;        /* the next segment that comes back is the arena's loss, and not the writers' gain */
 	bool unreleased;  /* some absent segments may have memory */
 	uint8_t *pages;   /* whether each segment, if it is absent, may */
+	bool poor;        /* there was no memory for an exchange */
 	uint32_t target;  /* segments that shall not be absent: our own copy */
 	uint32_t surplus; /* how many there are too many */
 	uint32_t cursor;  /* growing: where to look for the next segment to be given memory, */
@@ -49,6 +50,12 @@ bool resize_claims(struct resize *resize);
 
 /* A segment became absent. */
 void resize_note_absent(struct resize *resize, uint32_t segment);
+
+/*
+ * Puts an absent segment in reserve, because of where it lies; then there is one too many, and the next that comes free is absent in its
+ * place. False: it has no memory, and if resize->poor, there is none to be had.
+ */
+bool resize_exchange(struct resize *resize, uint32_t segment);
 
 /* Gives memory of absent segments back. Nobody may be in a section that was revoked. Return: whether there is more. */
 bool resize_release(struct resize *resize);

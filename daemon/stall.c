@@ -16,14 +16,11 @@ void stall_set(struct stall *stall, uint32_t stall_ms)
 	*stall = (struct stall){ .stall_ms = stall_ms, .hurry_ms = hurry_at_least(stall_ms) };
 }
 
-uint32_t stall_patience_ms(struct stall *stall, const struct arena *arena, uint64_t now_ms)
+uint32_t stall_patience_ms(struct stall *stall, bool memory_short, uint64_t now_ms)
 {
-	const struct arena_header *header = arena->header;
-
 	if (now_ms - stall->revoked_ms >= stall->stall_ms)
 		stall->hurry_ms = hurry_at_least(stall->stall_ms);
-	return load_relaxed(&header->free_segments) < load_relaxed(&header->free_low_mark) ? stall->hurry_ms
-	                                                                                   : stall->stall_ms;
+	return memory_short ? stall->hurry_ms : stall->stall_ms;
 }
 
 void stall_revoked(struct stall *stall, uint64_t now_ms)

@@ -9,7 +9,8 @@
 #ifndef LARDER_DAEMON_STALL_H
 #define LARDER_DAEMON_STALL_H
 
-#include "arena/arena.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct stall {
 	uint32_t stall_ms;
@@ -20,7 +21,7 @@ struct stall {
 void stall_set(struct stall *stall, uint32_t stall_ms);
 
 /* How long a thread is waited for at this moment. */
-uint32_t stall_patience_ms(struct stall *stall, const struct arena *arena, uint64_t now_ms);
+uint32_t stall_patience_ms(struct stall *stall, bool memory_short, uint64_t now_ms);
 
 /* Somebody was revoked. */
 void stall_revoked(struct stall *stall, uint64_t now_ms);

@@ -125,11 +125,29 @@ static uint32_t slack(uint32_t limit)
 	return limit < 64 ? limit > 1 : limit / 64;
 }
 
+/* What it waits for, if it can ever have it. It is told by writers. */
+static uint32_t wanted_by(const struct tenants *tenants, uint32_t tenant)
+{
+	uint32_t wanted = load_relaxed(&tenants->arena->header->tenants[tenant].wanted);
+
+	return wanted <= tenants->tenants[tenant].limit ? wanted : 0;
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
 bool tenants_overdrawn(const struct tenants *tenants, const struct survey *survey, uint32_t tenant)
 {
 	uint32_t limit = tenants->tenants[tenant].limit;
 
-	return limit && survey->shares[tenant].open > limit - slack(limit);
+	return limit && survey->shares[tenant].open > limit - larger(slack(limit), wanted_by(tenants, tenant));
+}
+
+bool tenants_protected(const struct tenants *tenants, uint32_t tenant)
+{
+	return load_relaxed(&tenants->arena->header->tenants[tenant].used) <= tenants->tenants[tenant].guarantee;
 }
 
 static uint32_t room_of(uint32_t limit, uint32_t used)
@@ -147,6 +165,8 @@ void tenants_tell(const struct tenants *tenants, const struct survey *survey)
 
 		store_relaxed(&tenants->arena->header->tenants[number].used, used);
 		segment_set_room(tenants->arena, number, room_of(tenants->tenants[number].limit, used));
+		if (used + wanted_by(tenants, number) <= tenants->tenants[number].limit)
+			store_relaxed(&tenants->arena->header->tenants[number].wanted, 0); /* it is there now */
 		sharing += tenants->tenants[number].kind != TENANT_NOBODY;
 	}
 	store_relaxed(&tenants->arena->header->class_shift,

@@ -35,6 +35,9 @@ uint32_t tenants_number_of(const struct tenants *tenants, const struct config_qu
 /* Who has to give memory; TENANT_NONE: nobody has any that could be taken. */
 uint32_t tenants_victim(const struct tenants *tenants, const struct survey *survey);
 
+/* Whether what a tenant has is within its guarantee. */
+bool tenants_protected(const struct tenants *tenants, uint32_t tenant);
+
 /* Whether a tenant has so much that its own must go, for it would soon be at its limit. */
 bool tenants_overdrawn(const struct tenants *tenants, const struct survey *survey, uint32_t tenant);
 

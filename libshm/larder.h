@@ -30,7 +30,9 @@
  *		value is -errno. Output parameters come last, are named ret_..., may be NULL where it says so, and are
  *		untouched unless the call says otherwise. The library never prints, never exits, never sets errno.
  *   Keys	1 to 65535 bytes of any content; otherwise -EINVAL.
- *   Values	0 bytes to larder_stat.value_size_max; otherwise -E2BIG, and nothing has changed.
+ *   Values	0 bytes to larder_stat.value_size_max (64 MiB, or a quarter of the arena if that is less, and what the quota
+ *		of larderd.conf(5) allows); otherwise -E2BIG, and nothing has changed. One larger than a segment takes whole
+ *		segments, side by side, for which larderd makes room: that may take some milliseconds.
  *   Threads	A handle may be used by any number of threads, of which 1024 at a time can be known to larderd; a
  *		call by one more gives -EUSERS. Threads that end make room. Not from signal handlers.
  *   fork	A handle opened before fork() works in parent and child; the child needs no call of its own: its first
@@ -314,7 +316,7 @@ struct larder_stat {
 	uint64_t segments_index;
 	uint64_t segments_condemned;   /* on their way to free */
 	uint64_t segments_system;      /* header, segment table, directory */
-	uint64_t value_size_max;       /* largest value that can be stored, in bytes, for a key of up to 1 KiB */
+	uint64_t value_size_max;       /* largest value that can be stored, in bytes */
 	uint64_t access;               /* enum larder_access */
 	uint64_t epoch;                /* grace periods since the arena was made */
 	uint64_t clients;              /* attached processes */

@@ -14,8 +14,7 @@
 static enum outcome too_large(const struct invocation *invocation, uint64_t max)
 {
 	return invocation_fail(invocation, OUTCOME_FAILED,
-	                       "the value is larger than %" PRIu64
-	                       " bytes, the most this arena can hold with this key; "
+	                       "the value is larger than %" PRIu64 " bytes, the most this arena can hold; "
 	                       "store it in parts, or give larderd a larger arena",
 	                       max);
 }
@@ -56,7 +55,7 @@ static enum outcome read_standard_input(const struct invocation *invocation, uin
 	return invocation_fail(invocation, OUTCOME_FAILED, "out of memory while reading the value from standard input");
 }
 
-enum outcome input_read(const struct invocation *invocation, size_t operand, size_t key_size, struct input *ret_input)
+enum outcome input_read(const struct invocation *invocation, size_t operand, struct input *ret_input)
 {
 	struct cache_thread *thread;
 	enum outcome outcome = invocation_thread(invocation, &thread);
@@ -65,7 +64,7 @@ enum outcome input_read(const struct invocation *invocation, size_t operand, siz
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	max = arena_value_max(&thread->cache->arena, key_size);
+	max = arena_value_max(&thread->cache->arena);
 	if (operand >= invocation->operand_count || strcmp(invocation->operands[operand], "-") == 0)
 		return read_standard_input(invocation, max, ret_input);
 	outcome = invocation_bytes(invocation, operand, &value);

@@ -12,10 +12,10 @@ struct input {
 
 /*
  * Takes the value from the operand; if there is none, or it is "-", reads standard input to its end. Attach first: a value
- * that is too large for the arena beside a key of key_size bytes is refused, and of standard input no more is read.
+ * that is too large for the arena is refused, and of standard input no more is read.
  * Return: OUTCOME_OK; OUTCOME_USAGE or OUTCOME_FAILED after a message.
  */
-enum outcome input_read(const struct invocation *invocation, size_t operand, size_t key_size, struct input *ret_input);
+enum outcome input_read(const struct invocation *invocation, size_t operand, struct input *ret_input);
 
 void input_release(struct input *input);
 

@@ -35,7 +35,7 @@ static enum outcome store(struct invocation *invocation, size_t value_operand, s
 	if (outcome == OUTCOME_OK)
 		outcome = invocation_attach(invocation);
 	if (outcome == OUTCOME_OK)
-		outcome = input_read(invocation, value_operand, key.size, &input);
+		outcome = input_read(invocation, value_operand, &input);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	result = call(invocation, key, input.value, &version);

@@ -315,14 +315,19 @@ uint32_t arena_system_needed(const struct arena *arena, uint32_t segments)
 	return (uint32_t)system_needed(&plan, segments);
 }
 
-uint64_t arena_value_max(const struct arena *arena, uint64_t key_size)
+static uint64_t value_max(uint64_t arena_bytes)
 {
-	uint64_t headers = sizeof(struct chunk_header) + sizeof(struct object) + sizeof(uint64_t) + sizeof(uint32_t);
+	return arena_bytes / 4 < VALUE_BYTES_MAX ? arena_bytes / 4 : VALUE_BYTES_MAX;
+}
 
-	/* A whole segment as one run; 8 for the alignment of the value, 8 for that of the end. */
-	uint64_t room = arena->segment_bytes - headers - 16;
+uint64_t arena_value_max(const struct arena *arena)
+{
+	return value_max((uint64_t)arena_segment_target(arena) << arena->segment_shift);
+}
 
-	return key_size < room ? room - key_size : 0;
+uint64_t arena_value_ever(const struct arena *arena)
+{
+	return value_max(arena->bytes);
 }
 
 /*

@@ -109,8 +109,15 @@ static inline uint32_t arena_segment_target(const struct arena *arena)
 /* How many of the system segments an arena of so many segments needs: the ghosts at their end grow with its size. */
 uint32_t arena_system_needed(const struct arena *arena, uint32_t segments);
 
-/* The largest value that fits beside a key of key_size bytes. */
-uint64_t arena_value_max(const struct arena *arena, uint64_t key_size);
+/* The largest object that fits in a segment; one beyond that gets an extent. */
+static inline uint64_t arena_object_max(const struct arena *arena)
+{
+	return arena->segment_bytes - sizeof(struct chunk_header);
+}
+
+/* The largest value that can be stored, whatever its key: now, and if the arena is given its largest size. */
+uint64_t arena_value_max(const struct arena *arena);
+uint64_t arena_value_ever(const struct arena *arena);
 
 static inline uint64_t arena_now_ns(const struct arena *arena)
 {

@@ -3,7 +3,8 @@
 
 #include "base/failpoint.h"
 
-#define ATTEMPTS 1000 /* to change a word: only who overwrites it all the time keeps somebody from it for so long */
+#define ATTEMPTS 1000    /* to change a word: only who overwrites it all the time keeps somebody from it for so long */
+#define LEFT_SEARCH 1024 /* segments looked at for one that has room left */
 #define EXPIRY_GRAIN_MS UINT64_C(250) /* the bound is raised in steps, so that writers seldom touch the table */
 
 void segment_clear_index(const struct arena *arena, uint32_t segment)
@@ -107,13 +108,13 @@ static bool take_from(const struct arena *arena, uint32_t segment, uint32_t slab
 }
 
 /* What was taken of it in vain comes back when the keeper counts. */
-static bool take_room(const struct arena *arena, uint32_t tenant)
+bool segment_take_room(const struct arena *arena, uint32_t tenant, uint32_t count)
 {
 	atomic_u32 *room = &arena->header->tenants[tenant].room;
 	uint32_t now = load_relaxed(room);
 
-	while (now != ROOM_UNLIMITED && now > 0)
-		if (cas_relaxed(room, &now, now - 1)) {
+	while (now != ROOM_UNLIMITED && now >= count)
+		if (cas_relaxed(room, &now, now - count)) {
 			failpoint("segment.room_taken");
 			return true;
 		}
@@ -125,13 +126,47 @@ void segment_set_room(const struct arena *arena, uint32_t tenant, uint32_t room)
 	store_relaxed(&arena->header->tenants[tenant].room, room);
 }
 
-void segment_add_room(const struct arena *arena, uint32_t tenant)
+void segment_add_room(const struct arena *arena, uint32_t tenant, uint32_t count)
 {
 	atomic_u32 *room = &arena->header->tenants[tenant].room;
 	uint32_t now = load_relaxed(room);
 
-	while (now < ROOM_UNLIMITED - 1 && !cas_relaxed(room, &now, now + 1))
+	while (now < ROOM_UNLIMITED - count && !cas_relaxed(room, &now, now + count))
 		;
+}
+
+/*
+ * Takes chunks of the youngest segment of a slab that has so many left, though the slab allocates in another by now: one in which a
+ * large object did not fit any more has room for smaller ones. The search is bounded, and begins where segments were taken last.
+ */
+static bool take_left(const struct arena *arena, uint32_t slab, uint32_t chunks, uint32_t *ret_segment,
+                      uint32_t *ret_generation, uint32_t *ret_chunk)
+{
+	uint32_t candidates = arena->segment_count - arena->system_segments;
+	uint32_t start = load_relaxed(&arena->header->search_hint) - arena->system_segments;
+	uint32_t most = candidates < LEFT_SEARCH ? candidates : LEFT_SEARCH, best = 0;
+	uint64_t youngest_ms = 0;
+
+	if (chunks > arena->chunks)
+		return false;
+	for (uint32_t i = 1; i <= most; i++) {
+		uint32_t segment = arena->system_segments + (uint32_t)(((uint64_t)start + candidates - i) % candidates);
+		struct segment_word word = segment_unpack(load_relaxed(&arena->table[segment].state));
+		uint64_t opened_ms;
+
+		if (word.state != SEGMENT_OPEN || segment_slab(word) != slab ||
+		    word.next_chunk + chunks > arena->chunks)
+			continue;
+		opened_ms = load_relaxed(&arena->table[segment].opened_ms);
+		if (best && opened_ms <= youngest_ms)
+			continue;
+		youngest_ms = opened_ms;
+		best = segment;
+	}
+	if (!best || !take_from(arena, best, slab, chunks, ret_generation, ret_chunk))
+		return false;
+	*ret_segment = best;
+	return true;
 }
 
 bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chunks, uint64_t now_ms,
@@ -148,7 +183,9 @@ bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chun
 		}
 		kept = segment_load(arena, current - 1);
 	}
-	if (!take_room(arena, slab / TENANT_SLABS) ||
+	if (take_left(arena, slab, chunks, ret_segment, ret_generation, ret_chunk))
+		return true;
+	if (!segment_take_room(arena, slab / TENANT_SLABS, 1) ||
 	    !take_free(arena, SEGMENT_OPEN, slab, chunks, now_ms, ret_segment, ret_generation))
 		return false;
 	*ret_chunk = 0;
@@ -190,6 +227,18 @@ bool segment_change(const struct arena *arena, uint32_t segment, enum segment_st
 			return true;
 	}
 	return false;
+}
+
+void segment_keep(const struct arena *arena, uint32_t segment, enum pool pool, uint64_t now_ms)
+{
+	atomic_u64 *state = &arena->table[segment].state;
+	uint64_t packed = load_relaxed(state);
+	struct segment_word word = segment_unpack(packed);
+
+	word.state = SEGMENT_OPEN;
+	word.pool = pool;
+	store_relaxed(&arena->table[segment].opened_ms, now_ms);
+	cas_relaxed(state, &packed, segment_pack(word)); /* nobody changes a condemned segment but the keeper */
 }
 
 bool segment_take_index(const struct arena *arena, uint32_t *ret_segment)

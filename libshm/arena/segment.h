@@ -120,9 +120,12 @@ void segment_clear_index(const struct arena *arena, uint32_t segment);
 bool segment_take_chunks(const struct arena *arena, uint32_t slab, uint32_t chunks, uint64_t now_ms,
                          uint32_t *ret_segment, uint32_t *ret_generation, uint32_t *ret_chunk);
 
-/* Keeper: sets how many segments a tenant may take, or gives it one back that it lost. */
+/* Counts so many segments towards what a tenant may have. False: it may not have so many. */
+bool segment_take_room(const struct arena *arena, uint32_t tenant, uint32_t count);
+
+/* Keeper: sets how many segments a tenant may take, or gives back what it lost. */
 void segment_set_room(const struct arena *arena, uint32_t tenant, uint32_t room);
-void segment_add_room(const struct arena *arena, uint32_t tenant);
+void segment_add_room(const struct arena *arena, uint32_t tenant, uint32_t count);
 
 /* Raises the time before which the keeper must not expire the segment. Comes before an object is published in it. */
 void segment_raise_expiry(const struct arena *arena, uint32_t segment, uint64_t expires_ms);
@@ -135,6 +138,9 @@ static inline void segment_add_dead(const struct arena *arena, uint32_t segment,
 
 /* Keeper: turns one state into another. False: it was not in the first, or changed meanwhile. */
 bool segment_change(const struct arena *arena, uint32_t segment, enum segment_state from, enum segment_state to);
+
+/* Keeper: opens a condemned segment again, as one of a pool that was opened now. */
+void segment_keep(const struct arena *arena, uint32_t segment, enum pool pool, uint64_t now_ms);
 
 /* Keeper: takes a free segment for the index. The caller clears it. */
 bool segment_take_index(const struct arena *arena, uint32_t *ret_segment);

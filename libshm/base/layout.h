@@ -31,11 +31,18 @@
 #define ARENA_BYTES_MAX (UINT64_C(1) << 39) /* 36-bit offsets in units of 8 bytes */
 #define SEGMENT_BYTES_MIN (UINT64_C(64) << 10)
 #define SEGMENT_BYTES_MAX (UINT64_C(2) << 20)
-#define CHUNK_BYTES (UINT64_C(16) << 10)
+#define CHUNK_BYTES (UINT64_C(4) << 10)
 #define OBJECT_UNIT 8 /* objects begin and end on multiples of this */
 #define SECRET_BYTES 192
+#define VALUE_BYTES_MAX (UINT64_C(64) << 20) /* but never more than a quarter of the arena */
 #define DIRECTORY_BITS_MAX 18
 #define SEGMENTS_LEAST 16 /* that an arena can do with */
+
+/*
+ * Extents, for objects larger than a segment, are asked for by their length: those of 2 segments, of 3 or 4, of 5 to 8... are
+ * a class each, so that a short one is never cut from a long one that somebody else waits for.
+ */
+#define EXTENT_CLASSES 9
 
 /*
  * TTL classes: class 0 holds what does not expire; class c > 0 holds objects whose life is in [2^(c-1), 2^c) s, class 1
@@ -67,6 +74,7 @@ struct tenant {
 	atomic_u32 limit; /* 0: none */
 	atomic_u32 used;
 	atomic_u32 room; /* how many more it may take now: a hint, counted down by who takes one; or ROOM_UNLIMITED */
+	atomic_u32 wanted; /* how many it needs at once, for an extent; raised by writers */
 };
 
 /* The ghost table: a cache line for each so many bytes of arena, so one ghost for 256 bytes, in 0.8 % of the memory. */
@@ -143,6 +151,8 @@ struct arena_header {
 	_Alignas(PRIVATE_LINE) struct tenant tenants[TENANTS];
 	_Alignas(4096)
 		atomic_u32 open_segment[SLABS]; /* segment + 1 in which a slab allocates; 0: none */
+	_Alignas(PRIVATE_LINE)
+		atomic_u32 extent_wanted[EXTENT_CLASSES]; /* the longest that somebody waits for, in segments; 0: none */
 };
 
 #define OWNER_DIED UINT64_C(0x40000000) /* set by the kernel: FUTEX_OWNER_DIED of robust futexes */
@@ -157,13 +167,18 @@ enum segment_state {
 	SEGMENT_RETIRED =
 		4,         /* nothing refers to it: an index segment before or after its life, data about to be free */
 	SEGMENT_SYSTEM = 5,  /* header and tables */
-	SEGMENT_RESERVE = 6, /* as free, but the keeper's: room for what it moves */
-	SEGMENT_ABSENT = 7   /* beyond the size that the arena has now: there may be no memory behind it */
+	SEGMENT_RESERVE = 6, /* as free, but the keeper's: room for what it moves, or for an extent */
+	SEGMENT_ABSENT = 7,  /* beyond the size that the arena has now: there may be no memory behind it */
+	SEGMENT_EXTENT = 8,  /* continues the extent of a head before it; of no use by itself */
+	SEGMENT_READY = 9    /* head of an extent that the keeper made ready; any writer may take it */
 };
 
 /*
  * The state word of a segment, changed by compare-and-swap only, so that taking a chunk, condemning and recycling exclude
  * each other:	{ next chunk:16 | pool:1 | TTL class:7 | tenant:4 | state:4 | generation:32 }, generation lowest.
+ *
+ * An extent is a run of segments that holds one object. The word of its head, the first, speaks for all of them: it is OPEN,
+ * CONDEMNED or READY, and its next chunk is the number of chunks of the whole extent, which is more than a segment has.
  *
  * A thread that keeps a run for hours compares the whole generation; a slot word has room for its lowest bits only, which
  * serve the length of one operation.
@@ -211,6 +226,7 @@ struct object {
 #define OBJECT_EXPIRES 1u /* has the expiry word */
 #define OBJECT_FLAGS 2u   /* has the user flags word */
 #define OBJECT_COUNTER 4u /* value is struct counter */
+#define OBJECT_LARGE 8u   /* has an extent of its own: too much to be copied inside a section */
 
 /*
  * A counter changes in place, both words at once. Once frozen it never changes again: who wants to change it makes a new
@@ -350,6 +366,8 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct arena_header, class_shift),
 		offsetof(struct control_page, tenant),
 		SEGMENT_CHUNK_SHIFT,
+		VALUE_BYTES_MAX,
+		EXTENT_CLASSES,
 		POOLS,
 		GHOST_GRAIN,
 		SLOT_HEAT_SHIFT,
@@ -367,6 +385,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct arena_header, ghosts),
 		offsetof(struct arena_header, superseded),
 		offsetof(struct arena_header, open_segment),
+		offsetof(struct arena_header, extent_wanted),
 		offsetof(struct segment_entry, expires_ms),
 		offsetof(struct segment_entry, children),
 		offsetof(struct segment_entry, overflow_used),

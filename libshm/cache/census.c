@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "arena/extent.h"
 #include "cache/internal.h"
 
 #define HOMES_PER_SECTION 256u
@@ -116,36 +117,45 @@ static void count_entries(struct cache_thread *thread, struct larder_stat *stat)
 	memcpy(stat->classes, totals.slabs, sizeof totals.slabs);
 }
 
-static void count_data(const struct arena *arena, uint32_t segment, struct segment_word word, struct larder_stat *stat)
+static void count_data(const struct arena *arena, uint32_t segment, struct segment_word word, uint32_t length,
+                       struct larder_stat *stat)
 {
 	struct larder_stat_class *class = &stat->classes[word.pool % POOLS][word.ttl_class % TTL_CLASSES];
 
-	class->segments++;
+	class->segments += length;
 	class->used_bytes += word.next_chunk * CHUNK_BYTES;
 	class->dead_bytes += load_relaxed(&arena->table[segment].dead_units) * (uint64_t)OBJECT_UNIT;
 }
 
 static void count_segments(const struct arena *arena, struct larder_stat *stat)
 {
-	for (uint32_t segment = 0; segment < arena->segment_count; segment++) {
+	uint32_t length;
+
+	for (uint32_t segment = 0; segment < arena->segment_count; segment += length) {
 		struct segment_word word = segment_load(arena, segment);
 
-		stat->segments += word.state != SEGMENT_ABSENT;
+		length = extent_length(arena, segment, word);
+		stat->segments += word.state == SEGMENT_ABSENT ? 0 : length;
 		switch (word.state) {
 		case SEGMENT_ABSENT:
 			break;
 		case SEGMENT_FREE:
 		case SEGMENT_RESERVE:
-			stat->segments_free++;
+		case SEGMENT_READY:
+			stat->segments_free += length;
 			break;
 		case SEGMENT_OPEN:
-			stat->segments_data++;
-			count_data(arena, segment, word, stat);
+			stat->segments_data += length;
+			count_data(arena, segment, word, length, stat);
 			stat->used_bytes += word.next_chunk * CHUNK_BYTES;
 			break;
 		case SEGMENT_CONDEMNED:
+			stat->segments_condemned += length;
+			count_data(arena, segment, word, length, stat);
+			stat->used_bytes += length * arena->segment_bytes;
+			break;
+		case SEGMENT_EXTENT: /* of no head (any more) */
 			stat->segments_condemned++;
-			count_data(arena, segment, word, stat);
 			stat->used_bytes += arena->segment_bytes;
 			break;
 		case SEGMENT_SYSTEM:
@@ -198,7 +208,7 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 		.arena_bytes_wanted = arena_segment_target(arena) * arena->segment_bytes,
 		.page_bytes = header->page_bytes,
 		.segment_bytes = arena->segment_bytes,
-		.value_size_max = arena_value_max(arena, 1024),
+		.value_size_max = arena_value_max(arena),
 		.access = header->access,
 		.epoch = load_relaxed(&header->epoch),
 		.clients = load_relaxed(&header->clients),

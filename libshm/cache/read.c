@@ -9,6 +9,8 @@
 #include "base/failpoint.h"
 #include "cache/heat.h"
 #include "cache/internal.h"
+#include "cache/large.h"
+#include "cache/pin.h"
 #include "cache/usage.h"
 
 static inline void describe(const struct object_view *object, uint64_t ttl_ms, uint64_t value_size, uint64_t version,
@@ -164,12 +166,20 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 	int result;
 
 	for (int attempt = 1;; attempt++) {
-		result = confirm(arena, &guess, key, key_size, &object) &&
-		                         !expired(arena, object.expires_ms, ret_item, &ttl_ms)
-		                 ? copy_out(&object, ttl_ms, buffer, buffer_size, ret_item)
-		                 : LARDER_MISS;
-		if (epoch_exit(&thread->reader))
-			break;
+		bool found = confirm(arena, &guess, key, key_size, &object) &&
+		             !expired(arena, object.expires_ms, ret_item, &ttl_ms);
+
+		if (__builtin_expect(found && object.flags & OBJECT_LARGE, 0)) {
+			if (ret_item)
+				describe(&object, ttl_ms, object.value_size, object.version, ret_item);
+			result = large_copy_out(thread, &object, buffer, buffer_size);
+			if (result >= 0)
+				break;
+		} else {
+			result = found ? copy_out(&object, ttl_ms, buffer, buffer_size, ret_item) : LARDER_MISS;
+			if (epoch_exit(&thread->reader))
+				break;
+		}
 		result = LARDER_MISS;
 		if (attempt == READ_ATTEMPTS)
 			break;
@@ -259,21 +269,6 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 /* ---- views --------------------------------------------------------------------------------------------------------- */
 
 #define NO_SEGMENT UINT32_MAX /* a view of a counter: its text is in the view itself */
-
-/* Pins the segment an object lies in, inside a section. What the pin holds is certain once the section was left in time. */
-static inline void pin(struct cache_thread *thread, uint32_t segment)
-{
-	/* A16 <- R16, by the fence with which the section is left: the keeper sees the pin, or this thread that it was revoked before. */
-	fetch_add_relaxed(control_pin(&thread->cache->control, thread->shard, segment), 1);
-	failpoint("view.pinned");
-}
-
-static inline void unpin(const struct cache *cache, uint32_t shard, uint32_t segment)
-{
-	failpoint("view.releasing");
-	/* R17 -> A17: the holder's loads are done when the keeper finds the pin gone. */
-	fetch_sub_release(control_pin(&cache->control, shard, segment), 1);
-}
 
 /* Pins a living object in its place, inside a section. */
 static inline int pin_in_place(struct cache_thread *thread, const struct object_view *object,
@@ -410,6 +405,7 @@ void cache_release(struct cache *cache, struct larder_view *view)
  * or the overflow buckets of the few that have one, and then theirs; then read.
  */
 #define GROUP CACHE_GROUP
+#define READ_BY_ITSELF 1000 /* the result of a key whose value is too large for the section of the group */
 
 static inline __attribute__((always_inline)) void fetch_bucket(const struct arena *arena, uint64_t hash)
 {
@@ -457,15 +453,22 @@ static __attribute__((noinline)) int read_any(const struct arena *arena, uint64_
 	if (!index_confirm(arena, guess, hash, entry->key, entry->key_size, &object) ||
 	    cache_expired(arena, object.expires_ms, now_ms, &ttl_ms))
 		return LARDER_MISS;
+	if (object.flags & OBJECT_LARGE)
+		return READ_BY_ITSELF;
 	return copy_out(&object, ttl_ms, entry->buffer, entry->buffer_size, &entry->item);
 }
 
-/* Inside a section. Return: the hits. The guesses become the words that led to them. */
-static size_t read_group(const struct arena *arena, const uint64_t hashes[GROUP], uint64_t guesses[GROUP],
-                         struct larder_mget_entry *group, size_t keys)
+/* How many keys of a group came to what. */
+struct group_sum {
+	size_t hits, large;
+};
+
+/* Inside a section. The guesses become the words that led to the hits. */
+static struct group_sum read_group(const struct arena *arena, const uint64_t hashes[GROUP], uint64_t guesses[GROUP],
+                                   struct larder_mget_entry *group, size_t keys)
 {
 	uint64_t now_ms = 0, ttl_ms;
-	size_t hits = 0;
+	struct group_sum sum = { 0 };
 
 	for (size_t i = 0; i < keys; i++) {
 		struct larder_mget_entry *entry = &group[i];
@@ -482,19 +485,20 @@ static size_t read_group(const struct arena *arena, const uint64_t hashes[GROUP]
 			entry->result = LARDER_OK;
 		} else {
 			entry->result = read_any(arena, &guesses[i], hashes[i], &now_ms, entry);
+			sum.large += entry->result == READ_BY_ITSELF;
 		}
-		hits += entry->result == LARDER_OK || entry->result == LARDER_TRUNCATED;
+		sum.hits += entry->result == LARDER_OK || entry->result == LARDER_TRUNCATED;
 	}
-	return hits;
+	return sum;
 }
 
 /* Nothing of what was read can be used. */
-static size_t miss_group(struct larder_mget_entry *group, size_t keys)
+static struct group_sum miss_group(struct larder_mget_entry *group, size_t keys)
 {
 	for (size_t i = 0; i < keys; i++)
 		if (group[i].result != -EINVAL)
 			group[i].result = LARDER_MISS;
-	return 0;
+	return (struct group_sum){ 0 };
 }
 
 static __attribute__((noinline)) void note_entry(struct cache_thread *thread, const struct larder_mget_entry *entry,
@@ -504,7 +508,7 @@ static __attribute__((noinline)) void note_entry(struct cache_thread *thread, co
 
 	if (found && heat_counts(word))
 		heat_note(thread, entry->key, entry->key_size, word);
-	if (usage_sampled(hash) && entry->result >= 0)
+	if (usage_sampled(hash) && entry->result >= 0 && entry->result != READ_BY_ITSELF)
 		note_usage(thread, hash, entry->key_size, entry->result, &entry->item);
 }
 
@@ -525,7 +529,7 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 	for (size_t done = 0; done < entry_count; done += GROUP) {
 		size_t keys = entry_count - done < GROUP ? entry_count - done : GROUP;
 		struct larder_mget_entry *group = &entries[done];
-		size_t hits;
+		struct group_sum sum;
 
 		for (size_t i = 0; i < keys; i++) {
 			hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
@@ -536,17 +540,21 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 		for (int attempt = 1;; attempt++) {
 			epoch_enter(&thread->reader);
 			guess_group(arena, hashes, keys, guesses);
-			hits = read_group(arena, hashes, guesses, group, keys);
+			sum = read_group(arena, hashes, guesses, group, keys);
 			if (__builtin_expect(epoch_exit(&thread->reader), 1))
 				break;
 			if (attempt == READ_ATTEMPTS) {
-				hits = miss_group(group, keys);
+				sum = miss_group(group, keys);
 				break;
 			}
 		}
-		count(&thread->reader.line->misses, keys - hits);
-		count(&thread->reader.line->hits, hits);
+		count(&thread->reader.line->misses, keys - sum.hits - sum.large);
+		count(&thread->reader.line->hits, sum.hits);
 		note_group(thread, group, keys, hashes, guesses);
+		for (size_t i = 0; sum.large && i < keys; i++)
+			if (group[i].result == READ_BY_ITSELF)
+				group[i].result = cache_get(thread, group[i].key, group[i].key_size, group[i].buffer,
+				                            group[i].buffer_size, &group[i].item);
 	}
 }
 

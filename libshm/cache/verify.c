@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arena/extent.h"
 #include "cache/internal.h"
 #include "index/walk.h"
 #include "object/walk.h"
@@ -101,6 +102,30 @@ static void check_children(struct verifier *verifier)
 	}
 }
 
+/* What is wrong with the extent that a word claims to be the head of; NULL: nothing. */
+static const char *extent_fault(const struct arena *arena, uint32_t segment, struct segment_word word)
+{
+	uint32_t length = extent_length(arena, segment, word);
+
+	if (length == 1)
+		return "no extent can have such a length";
+	if (length > extent_length_max(arena))
+		return "no object needs so long an extent";
+	for (uint32_t i = 1; i < length; i++)
+		if (segment_load(arena, segment + i).state != SEGMENT_EXTENT)
+			return "what should continue it does not";
+	return NULL;
+}
+
+static void check_extent(struct verifier *verifier, uint32_t segment, struct segment_word word)
+{
+	const char *what = extent_fault(verifier->arena, segment, word);
+
+	/* If it is the same still, it has been one all the time. */
+	if (what && segment_pack(segment_load(verifier->arena, segment)) == segment_pack(word))
+		fault(verifier, "segment %u, head of an extent of %u chunks: %s", segment, word.next_chunk, what);
+}
+
 static void check_segments(struct verifier *verifier)
 {
 	const struct arena *arena = verifier->arena;
@@ -110,15 +135,16 @@ static void check_segments(struct verifier *verifier)
 		struct segment_word word = segment_load(arena, segment);
 
 		verifier->counts.segments++;
-		if (word.state > SEGMENT_ABSENT)
+		if (word.state > SEGMENT_READY)
 			fault(verifier, "segment %u: %d is no state", segment, (int)word.state);
 		if ((segment < system) != (word.state == SEGMENT_SYSTEM) &&
 		    (segment < system || segment >= arena->system_segments))
 			fault(verifier, "segment %u: in state %d, but system segments are the first %u", segment,
 			      (int)word.state, arena->system_segments);
-		if (word.next_chunk > arena->chunks || word.ttl_class >= TTL_CLASSES)
-			fault(verifier, "segment %u: chunk %u or TTL class %u does not exist", segment, word.next_chunk,
-			      word.ttl_class);
+		if (word.ttl_class >= TTL_CLASSES)
+			fault(verifier, "segment %u: TTL class %u does not exist", segment, word.ttl_class);
+		if (word.state == SEGMENT_READY || (word.next_chunk > arena->chunks && word.state != SEGMENT_RETIRED))
+			check_extent(verifier, segment, word);
 	}
 }
 
@@ -182,7 +208,7 @@ static const char *object_fault(const struct arena *arena, const struct index_ch
 		return "its segment holds no data";
 	if ((state.generation & SLOT_GENERATION_MASK) != slot_generation(word))
 		return "its segment is of another generation";
-	if ((offset + ret_object->size - 1) >> arena->segment_shift != segment)
+	if ((offset + ret_object->size - 1) >> arena->segment_shift >= segment + extent_length(arena, segment, state))
 		return "it goes beyond its segment";
 	hash = hash_key(arena->secret, ret_object->key, ret_object->key_size);
 	if (!slot_matches(word, hash))

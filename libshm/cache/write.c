@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/extent.h"
 #include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "base/platform.h"
 #include "cache/internal.h"
+#include "cache/large.h"
 #include "cache/usage.h"
 #include "index/split.h"
 
@@ -21,7 +23,9 @@
 enum attempt {
 	ATTEMPT_AGAIN = 1000, /* somebody was faster */
 	ATTEMPT_NO_MEMORY,    /* no segment is free */
-	ATTEMPT_NO_SLOT       /* the index must grow */
+	ATTEMPT_NO_SLOT,      /* the index must grow */
+	ATTEMPT_NO_EXTENT,    /* a large object has no room yet, */
+	ATTEMPT_NO_VALUE      /* or no value in it */
 };
 
 /* One attempt at one write. */
@@ -33,22 +37,15 @@ struct writer {
 	uint64_t now_ms, now_version;
 	bool published;
 	struct index_chain chain;
+	struct large large;
 	/* What the key has now, when it is there: */
 	uint64_t old_version;
 	int64_t old_number;
 };
 
-/* Bytes a new value consists of: those of old, then those of new. */
-struct value_parts {
-	const void *old;
-	size_t old_size;
-	const void *added;
-	size_t added_size;
-};
-
-#define WRITE_ATTEMPTS 1000u                /* so often others may be faster before the time is looked at */
-#define SUCCESSION_MS 200u                  /* for the next larderd; as long as a pause between two tries to attach */
-#define LOOK_MS 100u                        /* how often who waits looks whether there is a larderd */
+#define WRITE_ATTEMPTS 1000u            /* so often others may be faster before the time is looked at */
+#define SUCCESSION_MS 200u              /* for the next larderd; as long as a pause between two tries to attach */
+#define LOOK_MS 100u                    /* how often who waits looks whether there is a larderd */
 #define LIFE_MAX_MS (UINT64_C(1) << 50) /* longer lives are cut to 35,000 years */
 
 /* Hybrid logical clock: milliseconds in the upper 48 bits; below them the fraction of the millisecond, or a count. */
@@ -99,21 +96,100 @@ static void count_dead(const struct arena *arena, const struct object_view *obje
 
 /* ---- publishing ---------------------------------------------------------------------------------------------------- */
 
+/* Puts a completed object in the place of the key's old one, or where there was none. Return: 0 or what hindered it. */
+static inline __attribute__((always_inline)) int publish(struct writer *writer, uint32_t generation, uint64_t offset,
+                                                         uint32_t heat)
+{
+	enum index_result index = INDEX_AGAIN;
+
+	if (writer->chain.found >= 0)
+		index = index_replace(&writer->chain, generation, offset, heat);
+	else if (epoch_valid(&writer->thread->reader))
+		index = index_insert(&writer->thread->cache->arena, &writer->chain, generation, offset);
+	if (index == INDEX_DONE)
+		return 0;
+	if (index == INDEX_LONGER && index_crowded(&writer->thread->cache->arena, writer->chain.segment))
+		cache_wake_keeper(writer->thread->cache);
+	/* In a segment whose split has begun nobody need wait for the keeper to come to this bucket. */
+	if (index == INDEX_FULL && !split_bucket_pinned(&writer->thread->reader, &writer->thread->cache->arena,
+	                                                writer->chain.segment, writer->chain.home))
+		return ATTEMPT_NO_SLOT;
+	return ATTEMPT_AGAIN;
+}
+
+/* What is to be done once an object of so many bytes is published. */
+static inline __attribute__((always_inline)) int conclude(struct writer *writer, const struct object_plan *plan,
+                                                          uint64_t size)
+{
+	struct cache_thread *thread = writer->thread;
+
+	allocate_commit(&thread->reader);
+	if (writer->chain.found >= 0)
+		count_dead(&thread->cache->arena, &writer->chain.object);
+	failpoint("write.committed");
+	if (usage_sampled(writer->hash))
+		usage_note(thread, USAGE_STORE, writer->hash, size,
+		           plan->expires_ms ? plan->expires_ms - writer->now_ms : 0);
+	writer->published = true;
+	writer->result->version = plan->version;
+	return LARDER_OK;
+}
+
+/* As store, of an object that needs an extent: publishes what was written before (large.h), or says what is missing. */
+static __attribute__((noinline)) int store_large(struct writer *writer, struct object_plan *plan,
+                                                 const struct value_parts *parts, uint64_t size)
+{
+	const struct standing standing = standing_of(writer);
+	const struct arena *arena = &writer->thread->cache->arena;
+	const struct index_chain *chain = &writer->chain;
+	struct large *large = &writer->large;
+	uint32_t limit = load_relaxed(&arena->header->tenants[writer->thread->allocator->tenant].limit);
+	uint64_t source = parts->old_size ? chain->words[chain->found] & ~(SLOT_HEAT_MASK | SLOT_FROZEN) : 0;
+	int result;
+
+	if (plan->value_size > arena_value_max(arena) || (limit && extent_length_for(arena, size) > limit))
+		return -E2BIG;
+	if (!(plan->flags & OBJECT_COUNTER)) /* whose value is short; only its key can be that long */
+		plan->flags |= OBJECT_LARGE;
+	if (!large_has_room(large, size, plan->expires_ms) || !large_is_filled(large, plan, source)) {
+		bool room = large_has_room(large, size, plan->expires_ms);
+
+		large->plan = *plan;
+		large->parts = *parts;
+		large->size = size;
+		large->pool = standing.pool;
+		large->now_ms = writer->now_ms;
+		if (!room)
+			return ATTEMPT_NO_EXTENT;
+		large_plan_value(large, writer->thread, &chain->object, source);
+		return ATTEMPT_NO_VALUE;
+	}
+	segment_raise_expiry(arena, large->room.segment, plan->expires_ms);
+	object_write(arena, large->room.offset, plan);
+	object_complete(arena, large->room.offset, plan);
+	result = publish(writer, large->room.generation, large->room.offset, standing.heat);
+	if (result) {
+		allocate_withdraw(arena, &large->room);
+		return result;
+	}
+	large->state = LARGE_NONE;
+	return conclude(writer, plan, size);
+}
+
 /* Writes an object of the plan and the parts, and puts it in the place of the key's old one, or where there was none. */
 static int store(struct writer *writer, struct object_plan *plan, const struct value_parts *parts)
 {
-	const struct standing standing = standing_of(writer);
 	struct cache_thread *thread = writer->thread;
 	const struct arena *arena = &thread->cache->arena;
-	const uint64_t value_max = arena_value_max(arena, writer->request->key_size);
 	size_t value_size = parts->old_size + parts->added_size;
+	struct standing standing;
 	struct allocation room;
-	enum index_result index;
 	unsigned char *value;
-
 	uint64_t size;
+	int result;
 
-	if (parts->added_size > value_max || value_size > value_max) /* each by itself: the sum may have wrapped */
+	/* Each by itself: the sum may have wrapped. What a smaller arena cannot hold needs an extent, so it is refused there. */
+	if (parts->added_size > VALUE_BYTES_MAX || value_size > VALUE_BYTES_MAX)
 		return -E2BIG;
 	plan->key = writer->request->key;
 	plan->key_size = (uint32_t)writer->request->key_size;
@@ -124,9 +200,11 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 	if (plan->user_flags)
 		plan->flags |= OBJECT_FLAGS;
 	size = object_size(plan->flags, plan->key_size, plan->value_size);
-	if (size > arena->segment_bytes - sizeof(struct chunk_header))
-		return -E2BIG; /* a key that leaves no room even for an empty value, in a small arena */
 	thread->allocator->tenant = (uint32_t)load_relaxed(&thread->cache->control.page->tenant) % TENANTS;
+	if (__builtin_expect(size > arena_object_max(arena), 0))
+		return store_large(writer, plan, parts, size);
+	large_give_up(&writer->large, thread);
+	standing = standing_of(writer);
 	if (allocate_begin(thread->allocator, &thread->reader, arena, standing.pool, size, plan->expires_ms,
 	                   writer->now_ms, &room))
 		return ATTEMPT_NO_MEMORY;
@@ -137,32 +215,12 @@ static int store(struct writer *writer, struct object_plan *plan, const struct v
 		memcpy(value + parts->old_size, parts->added, parts->added_size);
 	failpoint("object.written");
 	object_complete(arena, room.offset, plan);
-	if (writer->chain.found >= 0)
-		index = index_replace(&writer->chain, room.generation, room.offset, standing.heat);
-	else if (epoch_valid(&thread->reader))
-		index = index_insert(arena, &writer->chain, room.generation, room.offset);
-	else
-		index = INDEX_AGAIN;
-	if (index != INDEX_DONE) {
+	result = publish(writer, room.generation, room.offset, standing.heat);
+	if (result) {
 		allocate_cancel(thread->allocator, &thread->reader, arena, &room);
-		if (index == INDEX_LONGER && index_crowded(arena, writer->chain.segment))
-			cache_wake_keeper(thread->cache);
-		/* In a segment whose split has begun nobody need wait for the keeper to come to this bucket. */
-		if (index == INDEX_FULL &&
-		    !split_bucket_pinned(&thread->reader, arena, writer->chain.segment, writer->chain.home))
-			return ATTEMPT_NO_SLOT;
-		return ATTEMPT_AGAIN;
+		return result;
 	}
-	allocate_commit(&thread->reader);
-	if (writer->chain.found >= 0)
-		count_dead(arena, &writer->chain.object);
-	failpoint("write.committed");
-	if (usage_sampled(writer->hash))
-		usage_note(thread, USAGE_STORE, writer->hash, size,
-		           plan->expires_ms ? plan->expires_ms - writer->now_ms : 0);
-	writer->published = true;
-	writer->result->version = plan->version;
-	return LARDER_OK;
+	return conclude(writer, plan, size);
 }
 
 /*
@@ -438,6 +496,26 @@ static bool wait_for_room(const struct cache *cache, const struct writer *writer
 	return true;
 }
 
+/*
+ * Does for a large object what an attempt found missing. Return: what the attempt came to instead. Who loses its room again begins
+ * to wait anew: it had waited successfully, and then was stopped.
+ */
+static int go_on(struct writer *writer, int missing, bool valid, struct patience *patience)
+{
+	int result;
+
+	if (missing == ATTEMPT_NO_VALUE) {
+		large_fill(&writer->large, writer->thread, valid);
+		return ATTEMPT_AGAIN;
+	}
+	if (!valid)
+		return ATTEMPT_AGAIN;
+	result = large_take_room(&writer->large, writer->thread);
+	if (result == -ESTALE)
+		*patience = (struct patience){ 0 };
+	return result == -EAGAIN ? ATTEMPT_NO_MEMORY : ATTEMPT_AGAIN;
+}
+
 static int check(const struct write_request *request)
 {
 	if (!cache_key_valid(request->key, request->key_size) || request->operation >= WRITE_OPERATIONS)
@@ -474,6 +552,7 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 	writer.result = &written;
 	writer.old_version = 0;
 	writer.old_number = 0;
+	writer.large.state = LARGE_NONE;
 	writer.hash = hash_key(cache->arena.secret, request->key, request->key_size);
 	for (;;) {
 		/* A21 <- R21, by the fence with which the bucket is pinned, before room is looked for. */
@@ -484,17 +563,23 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 		result = attempt(&writer);
 		epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 		valid = epoch_exit(&thread->reader);
+		if (result >= ATTEMPT_NO_EXTENT)
+			result = go_on(&writer, result, valid, &patience);
 		if (result == ATTEMPT_AGAIN || (!valid && !writer.published)) {
-			if (exhausted(cache, &patience))
-				return -EAGAIN;
+			if (exhausted(cache, &patience)) {
+				result = -EAGAIN;
+				break;
+			}
 			continue;
 		}
 		if (result != ATTEMPT_NO_MEMORY && result != ATTEMPT_NO_SLOT)
 			break;
 		if (wait_for_room(cache, &writer, result, sequence, deadline_of(cache, &patience)))
 			continue;
-		if (result == ATTEMPT_NO_MEMORY || exhausted(cache, &patience))
-			return -EAGAIN;
+		if (result == ATTEMPT_NO_MEMORY || exhausted(cache, &patience)) {
+			result = -EAGAIN;
+			break;
+		}
 		epoch_enter(&thread->reader);
 		if (index_find_pinned(&thread->reader, &cache->arena, writer.hash, request->key, request->key_size,
 		                      &writer.chain))
@@ -502,6 +587,7 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 		epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 		epoch_exit(&thread->reader);
 	}
+	large_give_up(&writer.large, thread);
 	if (result == LARDER_OK) {
 		count_write(thread, request);
 		*ret_result = written;

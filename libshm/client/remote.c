@@ -173,7 +173,7 @@ int remote_write(struct attachment *attachment, const struct write_request *requ
 	struct wire_reply reply;
 	int result;
 
-	if (request->value_size > arena_value_max(&attachment->cache.arena, request->key_size))
+	if (request->value_size > arena_value_max(&attachment->cache.arena))
 		return -E2BIG;
 	result = ask(attachment, &question, timeout_ms, &reply);
 	if (result != 0)

@@ -12,25 +12,40 @@
 
 #include <errno.h>
 
+#include "arena/extent.h"
 #include "base/failpoint.h"
 #include "object/object.h"
 
 #define RUN_OBJECTS 8 /* a run should hold some objects, so that its last, unused bytes weigh little */
-#define RUN_CHUNKS_MAX 8
+#define RUN_CHUNKS_LEAST 4
+#define RUN_CHUNKS_MAX 16
 #define RUN_ATTEMPTS 100 /* nobody condemns a segment so often just when chunks were taken from it */
 
+static uint64_t chunks_of(uint64_t bytes)
+{
+	return (bytes + sizeof(struct chunk_header) + CHUNK_BYTES - 1) / CHUNK_BYTES;
+}
+
+/*
+ * How long a run is taken for an object. The next ones may well be of about the same size: of the numbers of such objects that fit a
+ * run, the one that leaves least of it unused. A larger one has a run of its own, for what another one would leave of it weighs more
+ * than the rest of a chunk.
+ */
 static uint32_t chunks_for(const struct arena *arena, uint64_t size)
 {
-	uint64_t least = (size + sizeof(struct chunk_header) + CHUNK_BYTES - 1) / CHUNK_BYTES;
-	uint64_t wanted = (size * RUN_OBJECTS + CHUNK_BYTES - 1) / CHUNK_BYTES;
+	uint64_t most = arena->chunks < RUN_CHUNKS_MAX ? arena->chunks : RUN_CHUNKS_MAX;
+	uint64_t best = chunks_of(size), best_count = 1;
 
-	if (size < CHUNK_BYTES / RUN_OBJECTS)
-		wanted = 1;
-	if (wanted > RUN_CHUNKS_MAX)
-		wanted = RUN_CHUNKS_MAX;
-	if (wanted > arena->chunks)
-		wanted = arena->chunks;
-	return (uint32_t)(wanted > least ? wanted : least);
+	if (size < RUN_CHUNKS_LEAST * CHUNK_BYTES / RUN_OBJECTS)
+		return RUN_CHUNKS_LEAST;
+	if (size > RUN_CHUNKS_LEAST * CHUNK_BYTES)
+		return (uint32_t)best;
+	for (uint64_t count = 2; count <= RUN_OBJECTS && chunks_of(size * count) <= most; count++)
+		if (chunks_of(size * count) * best_count <= best * count) {
+			best = chunks_of(size * count);
+			best_count = count;
+		}
+	return (uint32_t)best;
 }
 
 static void end_objects(const struct arena *arena, uint64_t offset)
@@ -62,9 +77,14 @@ static int take_run(struct allocator *allocator, struct epoch_reader *reader, co
 	uint32_t segment, generation, chunk;
 
 	for (int attempt = 0;; attempt++) {
-		if (attempt == RUN_ATTEMPTS ||
-		    !segment_take_chunks(arena, slab, chunks, now_ms, &segment, &generation, &chunk))
+		if (attempt == RUN_ATTEMPTS)
 			return -EAGAIN;
+		if (!segment_take_chunks(arena, slab, chunks, now_ms, &segment, &generation, &chunk)) {
+			if (chunks == chunks_of(size))
+				return -EAGAIN;
+			chunks = (uint32_t)chunks_of(size); /* there may be room for this one at least */
+			continue;
+		}
 		allocator->took_segment |= chunk == 0;
 		if (epoch_pin_write(reader, arena, segment, generation))
 			break;
@@ -103,6 +123,36 @@ int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, con
 	if (adopt)
 		*current = run;
 	return 0;
+}
+
+int allocate_extent(struct epoch_reader *reader, uint32_t tenant, const struct arena *arena, enum pool pool,
+                    uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
+{
+	uint32_t slab = segment_slab_for(arena, tenant, pool,
+	                                 expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0);
+	uint32_t length = extent_length_for(arena, size);
+	uint32_t segment, generation;
+	struct allocator_run run;
+
+	if (!extent_take(arena, slab, length, now_ms, &segment, &generation)) {
+		extent_want(arena, tenant, length);
+		return -EAGAIN;
+	}
+	if (!epoch_pin_write(reader, arena, segment, generation))
+		return -ESTALE;
+	failpoint("extent.pinned");
+	begin_run(arena, segment, generation, 0, length * arena->chunks, &run);
+	if (expires_ms)
+		segment_raise_expiry(arena, segment, expires_ms);
+	*ret_allocation = (struct allocation){ run.next, size, run.end, segment, generation, slab };
+	if (run.end > run.next + size)
+		end_objects(arena, run.next + size);
+	return 0;
+}
+
+void allocate_withdraw(const struct arena *arena, const struct allocation *allocation)
+{
+	end_objects(arena, allocation->offset);
 }
 
 void allocate_commit(struct epoch_reader *reader)

@@ -33,10 +33,20 @@ struct allocation {
 /*
  * Reserves room in a pool for an object of size bytes (object_size) that expires at expires_ms (0: never) and pins its
  * segment for writing. The caller writes the object, and either publishes it and calls allocate_commit, or allocate_cancel.
- * Return: 0; -EAGAIN: no segment is free, or the tenant may have no more. The size fits a segment (arena_value_max).
+ * Return: 0; -EAGAIN: no segment is free, or the tenant may have no more. The size fits a segment (arena_object_max).
  */
 int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, enum pool pool,
                    uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation);
+
+/*
+ * The same for an object that is larger than a segment: it gets an extent. Return: 0; -EAGAIN: none is ready, or the tenant may not have so much, and the keeper will
+ * make it once it is woken; -ESTALE: it had one, but was stopped for so long that the keeper took it back. What is not committed, the keeper finds and takes back.
+ */
+int allocate_extent(struct epoch_reader *reader, uint32_t tenant, const struct arena *arena, enum pool pool,
+                    uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation);
+
+/* The object was completed, but not published; its room stays reserved. */
+void allocate_withdraw(const struct arena *arena, const struct allocation *allocation);
 
 /* The object is published, or may be. */
 void allocate_commit(struct epoch_reader *reader);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "object/walk.h"
 
+#include "arena/extent.h"
+
 /* Finds the next run. A chunk whose header is zero was taken by someone who did not come as far as to write it: skip it. */
 static bool next_run(const struct arena *arena, struct object_walk *walk)
 {
-	uint32_t taken = segment_load(arena, walk->segment).next_chunk;
+	struct segment_word word = segment_load(arena, walk->segment);
+	uint32_t length = extent_length(arena, walk->segment, word);
+	uint32_t taken = length > 1 || word.next_chunk < arena->chunks ? word.next_chunk : arena->chunks;
+	uint32_t first_chunks = length > 1 ? 1 : taken; /* an extent is one run */
 
-	if (taken > arena->chunks)
-		taken = arena->chunks;
-	while (walk->chunk < taken) {
+	while (walk->chunk < first_chunks) {
 		uint64_t start = ((uint64_t)walk->segment << arena->segment_shift) + walk->chunk * CHUNK_BYTES;
 		struct chunk_header *header = (struct chunk_header *)(void *)(arena->base + start);
 		uint32_t chunks = load_acquire(&header->chunks); /* A15 <- R15 */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Visiting every completed object of a data segment, in the order of memory, reachable from the index or not. */
+/* Visiting every completed object of a data segment, or of the extent that it is the head of, in the order of memory, reachable from the index or not. */
 #ifndef LARDER_OBJECT_WALK_H
 #define LARDER_OBJECT_WALK_H
 

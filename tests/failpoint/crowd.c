@@ -34,7 +34,7 @@
 
 bool crowd_evicts(const struct crowd *crowd)
 {
-	return crowd->scene == TIGHT || crowd->scene == SIZED;
+	return crowd->scene == TIGHT || crowd->scene == LARGE || crowd->scene == SIZED;
 }
 
 static void begin(struct entry *entry, uint32_t number)
@@ -569,6 +569,7 @@ void crowd_work(struct crowd *crowd, uint32_t number, enum role role, bool eager
 		                 .turns = 1 };
 	const struct timespec pause = { .tv_nsec = (eager ? EAGER_PAUSE_US : PAUSE_US) * 1000L };
 
+	value_some_large = crowd->scene == LARGE;
 	worker.schedule_fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
 	worker.cache = worker_attach(crowd, crowd->keeper_hurt || eager);
 	while (!load_relaxed(&crowd->over)) {
@@ -584,6 +585,7 @@ void crowd_check(struct crowd *crowd)
 {
 	struct worker worker = { .crowd = crowd, .self = &crowd->members[0], .role = READER, .schedule_fd = -1 };
 
+	value_some_large = crowd->scene == LARGE;
 	worker.cache = worker_attach(crowd, false);
 	for (uint32_t owner = 0; owner < MEMBERS; owner++) {
 		uint32_t grown = load_acquire(&crowd->members[owner].growth.completed);

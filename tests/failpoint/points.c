@@ -70,6 +70,9 @@ const struct point points[] = {
 	{ "allocate.cancelling", PASSES(KEEPER, REMOTE, 1) },
 	{ "allocate.cancelled", PASSES(WRITER, ROOMY, 1) },
 	{ "allocate.cancelled", PASSES(KEEPER, REMOTE, 1) },
+	{ "extent.taken", PASSES(WRITER, LARGE, 2) },
+	{ "extent.pinned", PASSES(WRITER, LARGE, 2) },
+	{ "large.filled", PASSES(WRITER, LARGE, 2) },
 	{ "object.begun", PASSES(WRITER, ROOMY, 100) },
 	{ "object.begun", PASSES(KEEPER, REMOTE, 100) },
 	{ "object.written", PASSES(WRITER, ROOMY, 100) },
@@ -77,6 +80,7 @@ const struct point points[] = {
 	{ "object.written", PASSES(KEEPER, REMOTE, 100) },
 	{ "object.completed", PASSES(WRITER, ROOMY, 100) },
 	{ "object.completed", PASSES(WRITER, TIGHT, 1000) },
+	{ "object.completed", PASSES(WRITER, LARGE, 300) },
 	{ "object.completed", PASSES(KEEPER, REMOTE, 100) },
 
 	/* publishing */
@@ -205,6 +209,11 @@ const struct point points[] = {
 	{ "reclaim.waking", PASSES(KEEPER, ROOMY, 1) },
 	{ "reclaim.waking", PASSES(KEEPER, TIGHT, 5) },
 
+	{ "extents.claimed", PASSES(KEEPER, LARGE, 3) },
+	{ "extent.continued", PASSES(KEEPER, LARGE, 3) },
+	{ "extent.offered", PASSES(KEEPER, LARGE, 2) },
+	{ "reclaim.extent_retired", PASSES(KEEPER, LARGE, 3) },
+
 	/* another size */
 	{ "resize.wanted", PASSES(KEEPER, SIZED, 3) },
 	{ "resize.configuring", PASSES(KEEPER, SIZED, 2) },
@@ -223,6 +232,7 @@ const struct point points[] = {
 	{ "adopt.orphan", PASSES(KEEPER, ROOMY, 2), KILLED_AT("split.children_ready") },
 	{ "adopt.orphan", PASSES(KEEPER, CHURN, 1), KILLED_AT("split.children_ready") },
 	{ "adopt.orphan", PASSES(KEEPER, EBB, 1), KILLED_AT("merge.child_ready") },
+	{ "extents.retired", PASSES(KEEPER, LARGE, 1), KILLED_AT("extent.continued") },
 	{ "client.resumed", PASSES(KEEPER, ROOMY, 2), KILLED_AT("split.placed") },
 	{ "keeper.ready", PASSES(KEEPER, ROOMY, 1), KILLED_AT("split.moved") },
 
@@ -255,7 +265,7 @@ const size_t point_count = sizeof points / sizeof points[0];
 
 const char *scene_name(enum scene scene)
 {
-	static const char *const names[SCENES] = { "roomy", "churn", "ebb", "tight", "remote", "sized" };
+	static const char *const names[SCENES] = { "roomy", "churn", "ebb", "tight", "large", "remote", "sized" };
 
 	return names[scene];
 }

@@ -13,6 +13,7 @@ enum scene {
 	CHURN,  /* the same, but the index is built anew for keys that come and go */
 	EBB,    /* the same, but the index grows for keys that are deleted again, and shrinks then */
 	TIGHT,  /* memory for a few seconds of writing: the oldest is evicted all the time */
+	LARGE,  /* as TIGHT, and some values are larger than a segment */
 	REMOTE, /* as ROOMY, but the arena is read-only to clients: the keeper writes */
 	SIZED,  /* as TIGHT, but the arena gets another size all the time, and has a limit for all who write */
 	SCENES

@@ -50,7 +50,8 @@ struct stage {
 };
 
 static const char *const sizes[SCENES] = {
-	[ROOMY] = "8M", [CHURN] = "4M", [EBB] = "6M", [TIGHT] = "1M", [REMOTE] = "8M", [SIZED] = "2M"
+	[ROOMY] = "8M", [CHURN] = "4M", [EBB] = "6M",    [TIGHT] = "1M",
+	[LARGE] = "2M", [REMOTE] = "8M", [SIZED] = "2M"
 };
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */

@@ -26,11 +26,15 @@ static uint64_t seed_of(uint32_t owner, uint32_t key, uint32_t number)
 	return (uint64_t)owner << 48 ^ (uint64_t)key << 32 ^ number;
 }
 
+bool value_some_large;
+
 /* Most are small; now and then one fills several chunks. */
 static uint32_t size_of(uint32_t owner, uint32_t key, uint32_t number)
 {
 	uint32_t mixed = (owner * 31 + key) * 31 + number;
 
+	if (value_some_large && mixed % 16 == 0)
+		return 66000 + mixed * 2654435761u % (VALUE_MAX - 66000);
 	return (uint32_t)sizeof(struct head) + (mixed % 512 == 0 ? 20000 : mixed * 2654435761u >> 25);
 }
 

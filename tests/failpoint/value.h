@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define VALUE_KEY_MAX 48
-#define VALUE_MAX 24000
+#define VALUE_MAX 400000
 #define VALUE_RECORDS 40 /* of a journal, which then begins anew */
 
 /* A short value. */
@@ -23,6 +23,9 @@ size_t value_key(char name[VALUE_KEY_MAX], const char *kind, uint32_t owner, uin
 bool value_deletes(uint32_t number);
 
 /* The value of a write. Return: its size. */
+/* Whether there are values that are larger than a segment: the same for all who write and check. */
+extern bool value_some_large;
+
 size_t value_fill(unsigned char value[VALUE_MAX], uint32_t owner, uint32_t key, uint32_t number);
 
 /* The number of the write that a value is of. One that no write made ends the process. */

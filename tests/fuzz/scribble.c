@@ -128,7 +128,7 @@ static uint64_t choose_intent(const struct stage *stage, struct input *input)
 
 static uint64_t choose_state(struct input *input)
 {
-	struct segment_word word = { .state = (enum segment_state)(input_byte(input) % 8) };
+	struct segment_word word = { .state = (enum segment_state)(input_byte(input) % 10) };
 
 	word.ttl_class = input_byte(input);
 	word.next_chunk = (uint32_t)input_number(input, 2);

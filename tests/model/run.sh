@@ -187,6 +187,13 @@ add caught   chunk   -DBROKEN_UNCHECKED
 add caught   chunk   -DBROKEN_HEADER_FIRST
 add caught   chunk   -DBROKEN_HEADERS_KEPT
 
+add pass     extent  -DRUN=1
+add pass     extent  -DRUN=2
+add pass     extent  -DRUN=3
+add caught   extent  -DRUN=1 -DBROKEN_HEAD_FIRST
+add caught   extent  -DRUN=1 -DBROKEN_REST_FIRST
+add caught   extent  -DRUN=2 -DBROKEN_NO_SWEEP
+
 wait
 passed=$(cat "$work"/result.* 2>/dev/null | grep -c '^ok$')
 echo "$passed passed, $((runs - passed)) failed"

@@ -209,10 +209,10 @@ START_TEST(too_large)
 		client_expect(other, "old", "still here");
 		client_expect(other, "new", NULL);
 	}
-	/* Exactly the largest fits, with a key of up to 1 KiB; and one byte more does not fit with such a key. */
-	ck_assert_int_eq(larder_set(cache, value, 1024, value, stat.value_size_max, NULL, NULL), 0);
-	ck_assert_int_eq(larder_set(cache, value, 1024, value, stat.value_size_max + 64, NULL, NULL), -E2BIG);
-	ck_assert_int_eq(larder_append(cache, value, 1024, value, 64, NULL), -E2BIG);
+	/* Exactly the largest fits, with any key; and one byte more does not. */
+	ck_assert_int_eq(larder_set(cache, value, LARDER_KEY_MAX, value, stat.value_size_max, NULL, NULL), 0);
+	ck_assert_int_eq(larder_set(cache, value, LARDER_KEY_MAX, value, stat.value_size_max + 1, NULL, NULL), -E2BIG);
+	ck_assert_int_eq(larder_append(cache, value, LARDER_KEY_MAX, value, 1, NULL), -E2BIG);
 	free(value);
 	finish();
 }

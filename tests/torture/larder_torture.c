@@ -28,8 +28,9 @@
 static int usage(const char *program)
 {
 	fprintf(stderr,
-	        "usage: %s [--duration SECONDS] [--seed N] [--evict | --grow] [--access read-only]\n"
+	        "usage: %s [--duration SECONDS] [--seed N] [--evict | --large | --grow] [--access read-only]\n"
 	        "  --evict             a small arena, in which memory is reused all the time\n"
+	        "  --large             the same, with values of up to four segments\n"
 	        "  --grow              many keys, for which the index must grow, and few, for which it shrinks\n"
 	        "  --access read-only  larderd writes for the clients\n"
 	        "Starts larderd ($LARDERD).\n"
@@ -41,9 +42,13 @@ static int usage(const char *program)
 static bool parse(int argc, char **argv, struct settings *settings)
 {
 	static const struct option options[] = {
-		{ "duration", required_argument, NULL, 'd' }, { "seed", required_argument, NULL, 's' },
-		{ "evict", no_argument, NULL, 'e' },          { "grow", no_argument, NULL, 'g' },
-		{ "access", required_argument, NULL, 'a' },   { 0 },
+		{ "duration", required_argument, NULL, 'd' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "evict", no_argument, NULL, 'e' },
+		{ "grow", no_argument, NULL, 'g' },
+		{ "access", required_argument, NULL, 'a' },
+		{ "large", no_argument, NULL, 'l' },
+		{ 0 },
 	};
 	int option;
 
@@ -60,6 +65,14 @@ static bool parse(int argc, char **argv, struct settings *settings)
 			settings->arena = "32M";
 			settings->keys = 200;
 			settings->large_max = UINT32_C(200) << 10;
+			settings->large_share = 60;
+			settings->stall_ms = 20;
+			break;
+		case 'l':
+			settings->evict = true;
+			settings->arena = "32M";
+			settings->keys = 200;
+			settings->large_max = UINT32_C(1800) << 10;
 			settings->large_share = 60;
 			settings->stall_ms = 20;
 			break;

@@ -21,7 +21,8 @@
 
 static const struct weak_scenario *const scenario_lists[] = { weak_scenarios_litmus, weak_scenarios_steps,
 	                                                      weak_scenarios_cache,  weak_scenarios_index,
-	                                                      weak_scenarios_retire, weak_scenarios_reclaim };
+	                                                      weak_scenarios_retire, weak_scenarios_reclaim,
+	                                                      weak_scenarios_extent };
 
 static double seconds(void)
 {

@@ -69,6 +69,6 @@ _Noreturn void weak_fail(const char *format, ...) __attribute__((format(printf, 
 /* ---- scenarios_*.c -------------------------------------------------------------------------------------------------- */
 
 extern const struct weak_scenario weak_scenarios_index[], weak_scenarios_reclaim[], weak_scenarios_cache[],
-	weak_scenarios_litmus[], weak_scenarios_steps[], weak_scenarios_retire[];
+	weak_scenarios_litmus[], weak_scenarios_steps[], weak_scenarios_retire[], weak_scenarios_extent[];
 
 #endif

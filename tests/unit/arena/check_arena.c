@@ -160,14 +160,21 @@ END_TEST
 
 START_TEST(test_largest_value)
 {
-	struct arena arena = { .segment_bytes = SEGMENT_BYTES_MIN };
+	static struct arena_header header;
+	struct arena arena = { .header = &header,
+		               .bytes = UINT64_C(64) << 30,
+		               .segment_bytes = SEGMENT_BYTES_MIN,
+		               .segment_shift = 16,
+		               .segment_count = 1 << 20 };
 
-	ck_assert_uint_gt(arena_value_max(&arena, 1), SEGMENT_BYTES_MIN - 64);
-	ck_assert_uint_lt(arena_value_max(&arena, 1), SEGMENT_BYTES_MIN - 36);
-	ck_assert_uint_eq(arena_value_max(&arena, 1) - arena_value_max(&arena, 1001), 1000);
-	ck_assert_uint_eq(arena_value_max(&arena, 65535), 0);
-	arena.segment_bytes = SEGMENT_BYTES_MAX;
-	ck_assert_uint_gt(arena_value_max(&arena, 65535), SEGMENT_BYTES_MAX - 65535 - 64);
+	ck_assert_uint_eq(arena_object_max(&arena), SEGMENT_BYTES_MIN - sizeof(struct chunk_header));
+	store_relaxed(&header.segment_target, 16);
+	ck_assert_uint_eq(arena_value_max(&arena), 256 << 10);
+	store_relaxed(&header.segment_target, 4096);
+	ck_assert_uint_eq(arena_value_max(&arena), 64 << 20);
+	store_relaxed(&header.segment_target, UINT32_MAX);
+	ck_assert_uint_eq(arena_value_max(&arena), 64 << 20);
+	ck_assert_uint_eq(arena_value_ever(&arena), 64 << 20);
 }
 END_TEST
 

@@ -6,6 +6,7 @@
 #include "tests/unit/support/threads.h"
 #include "tests/unit/support/world.h"
 
+#define LEAST_CHUNKS (SEGMENT_BYTES_MIN / CHUNK_BYTES) /* of the segments of a small arena */
 /* One run of chunks that somebody was given. */
 struct run {
 	uint32_t segment, generation, chunk;
@@ -126,7 +127,7 @@ END_TEST
 
 START_TEST(test_every_chunk_is_given_once_until_none_is_left)
 {
-	bool given[16][4] = { { false } };
+	bool given[16][LEAST_CHUNKS] = { { false } };
 	struct world world;
 	struct run run;
 	uint32_t chunks = 0;
@@ -170,15 +171,15 @@ START_TEST(test_run_is_in_one_segment)
 	struct world world;
 	struct run first, large, small;
 
-	world_start(&world, MIB); /* of 4 chunks each */
-	ck_assert(take(&world, 0, 3, &first));
+	world_start(&world, MIB);
+	ck_assert(take(&world, 0, LEAST_CHUNKS - 1, &first));
 	ck_assert_uint_eq(first.chunk, 0);
-	ck_assert(take(&world, 0, 4, &large));
+	ck_assert(take(&world, 0, LEAST_CHUNKS, &large));
 	ck_assert_uint_ne(large.segment, first.segment);
 	ck_assert_uint_eq(large.chunk, 0);
 	ck_assert(take(&world, 0, 1, &small));
-	ck_assert_uint_eq(small.chunk, first.segment == small.segment ? 3 : 0);
-	ck_assert(!take(&world, 0, 5, &large)); /* there is no such segment */
+	ck_assert_uint_eq(small.chunk, first.segment == small.segment ? LEAST_CHUNKS - 1 : 0);
+	ck_assert(!take(&world, 0, LEAST_CHUNKS + 1, &large)); /* there is no such segment */
 	ck_assert(!take(&world, 1, UINT32_MAX, &large));
 	world_stop(&world);
 }
@@ -208,7 +209,7 @@ START_TEST(test_open_hint_may_point_anywhere)
 		run = take_one(&world, 2);
 		ck_assert_uint_lt(run.segment, world.segments);
 		ck_assert_uint_eq(segment_load(world.arena, run.segment).ttl_class, 2);
-		ck_assert_uint_eq(run.chunk, 0);
+		ck_assert_uint_eq(run.chunk, i % world.arena->chunks); /* it is found without the hint */
 	}
 	world_stop(&world);
 }
@@ -409,7 +410,7 @@ END_TEST
 
 struct contest {
 	struct world world;
-	atomic_u32 owner[32][4]; /* generation + 1 in which the chunk was given last */
+	atomic_u32 owner[32][LEAST_CHUNKS]; /* generation + 1 in which the chunk was given last */
 	bool recycling;
 	atomic_u32 takers_left;
 };
@@ -509,8 +510,8 @@ START_TEST(test_room_of_a_tenant)
 	ck_assert(!take(&world, 3 * TENANT_SLABS + TTL_CLASSES, 1, &run));
 	ck_assert(take(&world, 2 * TENANT_SLABS, 1, &run));
 	ck_assert_uint_eq(segment_load(world.arena, run.segment).tenant, 2);
-	segment_add_room(world.arena, 3);
-	segment_add_room(world.arena, 2); /* which has no limit */
+	segment_add_room(world.arena, 3, 1);
+	segment_add_room(world.arena, 2, 1); /* which has no limit */
 	ck_assert(take(&world, 3 * TENANT_SLABS + TTL_CLASSES + 1, 1, &run));
 	ck_assert_int_eq(segment_load(world.arena, run.segment).pool, POOL_MAIN);
 	ck_assert_uint_eq(segment_load(world.arena, run.segment).ttl_class, 1);

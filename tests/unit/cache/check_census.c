@@ -19,7 +19,7 @@ START_TEST(test_fresh_arena)
 	ck_assert_uint_eq(stat.segments_free, 14);
 	ck_assert_uint_eq(stat.segments_data, 0);
 	ck_assert_uint_eq(stat.used_bytes, 2 * SEGMENT_BYTES_MIN);
-	ck_assert_uint_eq(stat.value_size_max, arena_value_max(world.arena, 1024));
+	ck_assert_uint_eq(stat.value_size_max, arena_value_max(world.arena));
 	ck_assert_uint_eq(stat.access, LARDER_SHARED_WRITE);
 	ck_assert_uint_eq(stat.epoch, 1);
 	ck_assert_uint_eq(stat.entries, 0);
@@ -148,7 +148,7 @@ START_TEST(test_classes)
 	mortal = class_of(&world, &stat, "mortal", &mortal_bytes);
 	ck_assert_ptr_ne(lasting, mortal);
 	ck_assert_uint_eq(lasting->segments, 1);
-	ck_assert_uint_eq(lasting->used_bytes, CHUNK_BYTES);
+	ck_assert_uint_eq(lasting->used_bytes, 4 * CHUNK_BYTES);
 	ck_assert_uint_eq(lasting->objects, 1);
 	ck_assert_uint_eq(lasting->live_bytes, lasting_bytes);
 	ck_assert_uint_eq(lasting->dead_bytes, 2 * lasting_bytes);

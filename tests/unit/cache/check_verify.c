@@ -231,7 +231,7 @@ static void wrong_open_segment(struct patient *patient)
 
 static void no_state(struct patient *patient)
 {
-	set_state(patient, patient->free, (enum segment_state)(SEGMENT_ABSENT + 1));
+	set_state(patient, patient->free, (enum segment_state)(SEGMENT_READY + 1));
 }
 
 static void system_misplaced(struct patient *patient)
@@ -249,6 +249,36 @@ static void too_many_chunks(struct patient *patient)
 	struct segment_word word = { .state = SEGMENT_OPEN, .next_chunk = patient->arena->chunks + 1 };
 
 	store_relaxed(&patient->arena->table[patient->free].state, segment_pack(word));
+}
+
+static void ready_without_length(struct patient *patient)
+{
+	set_state(patient, patient->free, SEGMENT_READY);
+}
+
+static void make_head(struct patient *patient, uint32_t segment, enum segment_state state, uint32_t length)
+{
+	struct segment_word word = { .state = state, .next_chunk = length * patient->arena->chunks };
+
+	store_relaxed(&patient->arena->table[segment].state, segment_pack(word));
+	for (uint32_t i = 1; i < length && segment + i < patient->world.segments; i++)
+		set_state(patient, segment + i, SEGMENT_EXTENT);
+}
+
+static void extent_beyond_the_arena(struct patient *patient)
+{
+	make_head(patient, patient->free, SEGMENT_READY, 2);
+}
+
+static void extent_too_long(struct patient *patient)
+{
+	make_head(patient, 5, SEGMENT_READY, 10);
+}
+
+static void extent_not_continued(struct patient *patient)
+{
+	make_head(patient, patient->free - 2, SEGMENT_READY, 3);
+	set_state(patient, patient->free, SEGMENT_FREE);
 }
 
 static void no_class(struct patient *patient)
@@ -451,10 +481,14 @@ static const struct {
 	WOUND(epoch_zero, "0 is no epoch"),
 	WOUND(epoch_revoked, "is no epoch"),
 	WOUND(wrong_open_segment, "slab 767 allocates in segment 16"),
-	WOUND(no_state, "8 is no state"),
+	WOUND(no_state, "10 is no state"),
 	WOUND(system_misplaced, "segment 15: in state 5"),
 	WOUND(system_missing, "segment 0: in state 0"),
-	WOUND(too_many_chunks, "segment 15: chunk 5"),
+	WOUND(too_many_chunks, "segment 15, head of an extent of 17 chunks: no extent can have such a length"),
+	WOUND(ready_without_length, "segment 15, head of an extent of 0 chunks: no extent can have such a length"),
+	WOUND(extent_beyond_the_arena, "segment 15, head of an extent of 32 chunks: no extent can have such a length"),
+	WOUND(extent_too_long, "segment 5, head of an extent of 160 chunks: no object needs so long an extent"),
+	WOUND(extent_not_continued, "segment 13, head of an extent of 48 chunks: what should continue it does not"),
 	WOUND(no_class, "TTL class 24"),
 	WOUND(directory_nowhere, "directory entry 3: segment 16"),
 	WOUND(directory_to_data, "directory entry 3"),

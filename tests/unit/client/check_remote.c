@@ -222,7 +222,7 @@ START_TEST(test_what_is_wrong_is_not_sent)
 	struct fake_arena *server = start(&script);
 	larder *cache = fake_arena_open(server);
 	struct larder_set_options options = LARDER_SET_OPTIONS;
-	const size_t size = arena_value_max(&cache->current->cache.arena, 3) + 1;
+	const size_t size = arena_value_max(&cache->current->cache.arena) + 1;
 	char *value = calloc(1, size);
 
 	ck_assert_int_eq(larder_set(cache, "key", 3, value, size, NULL, NULL), -E2BIG);

@@ -160,6 +160,34 @@ START_TEST(test_memory_comes_first)
 }
 END_TEST
 
+/* Where every fourth segment is absent, a large object has room nevertheless; others become absent for those it takes. */
+START_TEST(test_extent_among_absent_segments)
+{
+	static char value[600000];
+	struct write_request request = {
+		.operation = WRITE_SET, .key = "key", .key_size = 3, .value = value, .value_size = sizeof value
+	};
+	uint64_t until_ms = monotonic_ms() + 20000;
+	struct house house;
+	int result;
+
+	start(&house, 4 * MIB, 4 * MIB);
+	for (uint32_t segment = house.arena->system_segments; segment < house.world.segments; segment++)
+		if (segment % 4 == 0 && segment_leave(house.arena, segment))
+			resize_note_absent(reclaim_resize(house.reclaim), segment);
+	ck_assert_int_eq(want(&house, size(&house)), 0);
+	do {
+		result = write_one(&house.world, &request, NULL);
+		reclaim_run(house.reclaim);
+	} while (result == -EAGAIN && monotonic_ms() < until_ms);
+	ck_assert_int_eq(result, 0);
+	work(&house);
+	ck_assert_uint_eq(size(&house), resize_bytes(reclaim_resize(house.reclaim)));
+	expect_sound(&house.world);
+	house_stop(&house);
+}
+END_TEST
+
 START_TEST(test_what_cannot_be)
 {
 	struct house house;
@@ -297,6 +325,7 @@ int main(void)
 	tcase_add_test(tests, test_grows_and_shrinks);
 	tcase_add_test(tests, test_every_keeper_goes_on);
 	tcase_add_test(tests, test_memory_comes_first);
+	tcase_add_test(tests, test_extent_among_absent_segments);
 	tcase_add_test(tests, test_what_cannot_be);
 	tcase_add_test(tests, test_the_index_needs_its_room);
 	tcase_add_test(tests, test_configured);

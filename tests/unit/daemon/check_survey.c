@@ -6,11 +6,14 @@
 
 static uint32_t open_data(struct world *world, enum pool pool, uint64_t opened_ms, uint32_t dead_bytes)
 {
-	uint32_t segment;
+	uint32_t slab = (uint32_t)pool * TTL_CLASSES, segment, generation, taken, chunk;
 
 	ck_assert(segment_take_reserve(world->arena, &segment));
-	segment_open_reserve(world->arena, segment, (uint32_t)pool * TTL_CLASSES, opened_ms);
-	store_relaxed(&world->arena->header->open_segment[pool * TTL_CLASSES], 0); /* it is not filled any more */
+	segment_open_reserve(world->arena, segment, slab, opened_ms);
+	/* No room is left in it. */
+	ck_assert(
+		segment_take_chunks(world->arena, slab, world->arena->chunks, opened_ms, &taken, &generation, &chunk));
+	ck_assert_uint_eq(taken, segment);
 	segment_add_dead(world->arena, segment, dead_bytes);
 	return segment;
 }

@@ -141,9 +141,9 @@ START_TEST(test_object_that_was_never_completed_ends_its_run)
 	for (uint32_t i = 0; i < 2; i++)
 		keys[i] = key_of(world.arena, i);
 	made = object_for(&world.self.thread, &keys[0], 1);
-	ck_assert_int_eq(
-		allocate_begin(world.self.thread.allocator, &world.self.thread.reader, world.arena, POOL_PROBATION, 48, 0, 1, &room),
-		0);
+	ck_assert_int_eq(allocate_begin(world.self.thread.allocator, &world.self.thread.reader, world.arena,
+	                                POOL_PROBATION, 48, 0, 1, &room),
+	                 0);
 	memset(world.arena->base + room.offset + 8, 0xff,
 	       40); /* all but the head is written, then its writer is killed */
 	expect_walk(&world, made.segment, 1, 0);
@@ -153,7 +153,7 @@ END_TEST
 
 START_TEST(test_impossible_run_lengths_are_faults)
 {
-	static const uint32_t lengths[] = { 4, 5, 1000, UINT32_MAX };
+	static const uint32_t lengths[] = { 5, 6, 1000, UINT32_MAX };
 	struct key key;
 	struct world world;
 	struct made made;
@@ -199,7 +199,7 @@ START_TEST(test_chunks_not_taken_are_not_looked_at)
 	world_start(&world, MIB);
 	key = key_of(world.arena, 1);
 	made = object_for(&world.self.thread, &key, 1);
-	memset(chunk_of(&world, made.segment, 1), 0xff, CHUNK_BYTES);
+	memset(chunk_of(&world, made.segment, segment_load(world.arena, made.segment).next_chunk), 0xff, CHUNK_BYTES);
 	expect_walk(&world, made.segment, 1, 0);
 	world_stop(&world);
 }
