@@ -21,12 +21,12 @@
 #include "cache/cache.h"
 #include "client/handle.h"
 
-#define ARENA "128M"
-#define ARENA_BYTES (UINT64_C(128) << 20)
+#define ARENA "256M"
+#define ARENA_BYTES (UINT64_C(256) << 20)
 #define ROUNDS 10 /* so many times the arena is written */
 #define LOOKS 32  /* in the last round */
 #define VALUE_MAX (UINT32_C(1) << 20)
-#define KEYS 3600  /* of 75 KiB in the mean: twice what fits */
+#define KEYS 7200  /* of 75 KiB in the mean: twice what fits */
 #define DELETES 10 /* one operation in so many */
 
 static uint64_t mix(uint64_t x)

@@ -28,7 +28,7 @@ void evacuator_init(struct evacuator *evacuator, struct cache_thread *keeper)
 void evacuator_fit(struct evacuator *evacuator, uint32_t segments)
 {
 	struct arena *arena = &evacuator->keeper->cache->arena;
-	uint32_t wanted = segments / 64;
+	uint32_t wanted = segments / 128;
 
 	evacuator->reserve_wanted = wanted < 1 ? 1 : wanted > RESERVE_MAX ? RESERVE_MAX : wanted;
 	while (evacuator->reserve_count > evacuator->reserve_wanted)

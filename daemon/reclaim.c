@@ -35,7 +35,8 @@
 #define CONDEMN_BATCH 16u   /* segments taken into work at once */
 #define EVACUATE_BATCH 4u   /* segments emptied in one run, a few milliseconds each */
 #define WASTE_SHARE 2       /* compacted at leisure: what is dead for one part in so many */
-#define WASTE_SHARE_LOW 12  /* and rather than evict, when memory is low */
+#define WASTE_SHARE_LOW 14  /* and rather than evict, when memory is low, */
+#define WASTE_SHARE_HURRY 5 /* or so low that writers may soon wait for it: then not so much is moved to win so little */
 #define EMPTY_LIFE_MS 1000u /* how long a segment in which nothing was stored yet stays */
 
 int reclaim_add_client(struct reclaim *reclaim, struct control *control)
@@ -208,8 +209,9 @@ static void keep_limits(struct reclaim *reclaim, struct survey *survey)
 static void make_room(struct reclaim *reclaim, struct survey *survey)
 {
 	uint32_t low = load_relaxed(&reclaim->arena->header->free_low_mark);
-	uint32_t wanted = reclaim->growth.segments_wanted + reclaim->resize.surplus, target = low * 2 + wanted;
+	uint32_t wanted = reclaim->growth.segments_wanted + reclaim->resize.surplus, target = low + (low + 1) / 2 + wanted;
 	uint64_t bytes = reclaim->arena->segment_bytes, gained;
+	uint32_t waste_share = survey->free * 2 < low ? WASTE_SHARE_HURRY : WASTE_SHARE_LOW;
 
 	if (survey->free >= low + wanted) {
 		if (!reclaim->in_work)
@@ -226,7 +228,7 @@ static void make_room(struct reclaim *reclaim, struct survey *survey)
 	}
 	gained = (survey->free + coming_free(reclaim)) * bytes;
 	for (uint32_t i = 0; i < CONDEMN_BATCH && gained < target * bytes; i++) {
-		uint64_t dead_bytes = condemn_wasted(reclaim, survey, WASTE_SHARE_LOW);
+		uint64_t dead_bytes = condemn_wasted(reclaim, survey, waste_share);
 
 		gained += dead_bytes ? dead_bytes : condemn_next(reclaim, survey) * bytes;
 	}

@@ -84,9 +84,11 @@ static uint32_t present(const struct resize *resize)
 /* How many segments are kept free for writers. */
 static void set_low_mark(const struct resize *resize)
 {
-	uint32_t low = resize->target / 64;
+	uint32_t low = resize->target / 128;
 
-	store_relaxed(&resize->arena->header->free_low_mark, low < 1 ? 1 : low > 64 ? 64 : low);
+	if (low < 2)
+		low = resize->target < 64 ? 1 : 2;
+	store_relaxed(&resize->arena->header->free_low_mark, low > 64 ? 64 : low);
 }
 
 int resize_init(struct resize *resize, const struct arena *arena)

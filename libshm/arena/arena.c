@@ -18,7 +18,10 @@
 #include "base/platform.h"
 
 #define HUGE_PAGE (UINT64_C(2) << 20)
-#define SEGMENTS_WANTED 32 /* a small arena gets smaller segments, so that classes do not starve each other */
+/* A small arena gets smaller segments, so that classes do not starve each other, and little is in segments kept free or half full. */
+#define SEGMENTS_WANTED 256
+#define SEGMENTS_ENOUGH 128 /* where they are this small already: large objects fill small segments badly */
+#define SEGMENT_BYTES_SMALL (UINT64_C(512) << 10)
 #define SEGMENTS_MANY 4096 /* and larger ones again, if it may become much larger */
 
 /* ---- geometry ---------------------------------------------------------------------------------------------------- */
@@ -31,7 +34,8 @@ static uint64_t segment_bytes_for(struct arena_size size)
 {
 	uint64_t segment = SEGMENT_BYTES_MAX;
 
-	while (segment > SEGMENT_BYTES_MIN && size.bytes / segment < SEGMENTS_WANTED)
+	while (segment > SEGMENT_BYTES_MIN &&
+	       size.bytes / segment < (segment > SEGMENT_BYTES_SMALL ? SEGMENTS_WANTED : SEGMENTS_ENOUGH))
 		segment /= 2;
 	while (segment < SEGMENT_BYTES_MAX && size.most / segment > SEGMENTS_MANY)
 		segment *= 2;

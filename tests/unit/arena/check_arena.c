@@ -126,8 +126,8 @@ START_TEST(test_geometry)
 {
 	static const struct geometry geometries[] = {
 		{ MIB, 64 * KIB, 16, 3 },      { MIB + 64 * KIB, 64 * KIB, 17, 4 }, { 2 * MIB, 64 * KIB, 32, 4 },
-		{ 4 * MIB, 128 * KIB, 32, 4 }, { 6 * MIB, 128 * KIB, 48, 5 },       { 64 * MIB, 2 * MIB, 32, 4 },
-		{ 66 * MIB, 2 * MIB, 33, 5 },
+		{ 6 * MIB, 64 * KIB, 96, 6 },  { 32 * MIB, 256 * KIB, 128, 6 },     { 48 * MIB, 256 * KIB, 192, 7 },
+		{ 64 * MIB, 512 * KIB, 128, 6 }, { 256 * MIB, MIB, 256, 7 },
 	};
 
 	for (size_t i = 0; i < sizeof geometries / sizeof geometries[0]; i++) {

@@ -192,7 +192,7 @@ START_TEST(test_arguments_are_checked)
 	struct world world;
 	struct write_request request;
 
-	world_start(&world, 4 * MIB);
+	world_start(&world, 32 * MIB); /* with segments that the longest key fits */
 	for (enum write_operation operation = WRITE_SET; operation < WRITE_OPERATIONS; operation++) {
 		request = write_of(operation, "key", "value");
 		request.key_size = 0;

@@ -277,7 +277,7 @@ static uint32_t survives(bool read)
 	struct house house;
 	uint32_t writes = 0;
 
-	house_start(&house, 4 * MIB, NEVER_MS);
+	house_start(&house, 16 * MIB, NEVER_MS);
 	ck_assert_int_eq(put_large(&house, "one", 300000, 0), 0);
 	for (struct object_view object;
 	     index_lookup(house.arena, hash_key(house.arena->secret, "one", 3), "one", 3, &object); writes++) {

@@ -421,7 +421,7 @@ START_TEST(test_what_waits_for_its_turn_is_coming)
 		reclaim_run(house.reclaim);
 		nanosleep(&(struct timespec){ .tv_nsec = 25 * NS_PER_MS }, NULL);
 	}
-	ck_assert_uint_eq(world_count(&house.world, SEGMENT_CONDEMNED), 12);
+	ck_assert_uint_eq(world_count(&house.world, SEGMENT_CONDEMNED), 9);
 	epoch_exit(&house.guest.thread.reader);
 	house_stop(&house);
 }

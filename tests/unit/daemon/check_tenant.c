@@ -19,7 +19,7 @@ static struct survey_share share_of(uint32_t open)
 static void start(struct world *world, struct tenants *tenants)
 {
 	log_set_level(LOG_ERROR);
-	world_start(world, 4 * MIB); /* 32 segments of 128 KiB */
+	world_start(world, 16 * MIB); /* segments of 128 KiB */
 	tenants_init(tenants, world->arena);
 	survey = (struct survey){ 0 };
 }

@@ -8,7 +8,7 @@
 /* Where a test may write as it likes. */
 static uint64_t scratch(const struct world *world)
 {
-	return (uint64_t)(world->segments - 2) << world->arena->segment_shift;
+	return (uint64_t)(world->segments / 2) << world->arena->segment_shift;
 }
 
 static struct object_plan plan_of(uint32_t flags, const unsigned char *key, uint32_t key_size, uint32_t value_size)
