@@ -141,7 +141,7 @@ END_TEST
 START_TEST(bad_entries)
 {
 	static char long_key[LARDER_KEY_MAX + 1];
-	static char large[(4 << 20) + 1]; /* than a quarter of the arena */
+	static char large[(8 << 20) + 1]; /* than a quarter of the arena */
 
 	start(modes[_i]);
 	prepare(40, 0);
