@@ -514,15 +514,6 @@ static void come_and_go(struct worker *worker)
 		be_a_mayfly(worker);
 }
 
-void crowd_configure(const struct server *server, const char *size)
-{
-	char text[256], path[128];
-
-	snprintf(text, sizeof text, "socket = %s\nsize = %s\nsize_max = 4M\nquota = user %u, limit 3M\n",
-	         server->socket, size, (unsigned)getuid());
-	server_write_file(server, "larderd.conf", text, path);
-}
-
 /* By each of the two ways. */
 static void ask_for_a_size(struct worker *worker)
 {
@@ -532,7 +523,7 @@ static void ask_for_a_size(struct worker *worker)
 	if (worker->turns % SIZED_TURNS != 0)
 		return;
 	if (turn % 3 == 0) {
-		crowd_configure(worker->crowd->server, turn % 2 ? "4M" : "2M");
+		worker_configure(worker->crowd->server, turn % 2 ? "4M" : "2M");
 		kill(worker->crowd->server->pid, SIGHUP);
 	} else {
 		CALL(worker, "resize", longest_resize_ns, larder_resize(worker->cache, sizes[turn % 4], NULL));

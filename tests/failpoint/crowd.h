@@ -47,9 +47,6 @@ struct crowd {
 /* Whether what was completed may be gone, because memory is short. */
 bool crowd_evicts(const struct crowd *crowd);
 
-/* Gives larderd a configuration of its scene with a size. */
-void crowd_configure(const struct server *server, const char *size);
-
 /* Does the work of a role as member number until the crowd is over. eager: is about to be stopped, and hurries there. */
 void crowd_work(struct crowd *crowd, uint32_t number, enum role role, bool eager);
 

@@ -21,6 +21,7 @@
 #include "cache/cache.h"
 #include "daemon/evacuate.h"
 #include "tests/failpoint/crowd.h"
+#include "tests/failpoint/worker.h"
 #include "tests/support/expect.h"
 #include "tests/support/raw.h"
 #include "tests/support/server.h"
@@ -198,7 +199,7 @@ static void start_configured(struct stage *stage)
 	char path[128];
 
 	server_prepare(&stage->server);
-	crowd_configure(&stage->server, sizes[SIZED]);
+	worker_configure(&stage->server, sizes[SIZED]);
 	snprintf(path, sizeof path, "%s/larderd.conf", stage->server.directory);
 	if (!server_run(&stage->server, (const char *[]){ "--config", path, NULL }))
 		expect_failed("larderd did not start with %s", path);

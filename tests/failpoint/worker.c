@@ -58,3 +58,12 @@ larder *worker_attach(const struct crowd *crowd, bool patient)
 		expect_failed("larder_open: %s: %s", larder_strerror(result), text);
 	return cache;
 }
+
+void worker_configure(const struct server *server, const char *size)
+{
+	char text[256], path[128];
+
+	snprintf(text, sizeof text, "socket = %s\nsize = %s\nsize_max = 4M\nquota = user %u, limit 3M\n",
+	         server->socket, size, (unsigned)getuid());
+	server_write_file(server, "larderd.conf", text, path);
+}

@@ -29,6 +29,9 @@ struct worker {
 /* Opens a handle. patient: the keeper may be stopped or dead, so try for a while. */
 larder *worker_attach(const struct crowd *crowd, bool patient);
 
+/* Writes the configuration of the sized scene, with a size. */
+void worker_configure(const struct server *server, const char *size);
+
 /* How long this process has been runnable without running: no fault of larder's. */
 uint64_t worker_unserved_ns(const struct worker *worker);
 
