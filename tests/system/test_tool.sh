@@ -338,7 +338,7 @@ test_resize() {
 	t 4 '' resize 65M
 	complains 'the arena can have at most 67108864 bytes (64.0 MiB)'
 	t 4 '' resize 1K
-	complains 'the arena can have no less than 33554432 bytes (32.0 MiB)'
+	complains 'the arena can have no less than 8388608 bytes (8.0 MiB)'
 	t 0 $'67108864 (64.0 MiB) of 50331648 (48.0 MiB)\n*50331648 (48.0 MiB) of 50331648 (48.0 MiB)' resize 48MiB --wait
 	note "$([ "$(field arena_bytes_wanted)" = 50331648 ] && echo yes)" "stat shows the size that is wanted"
 	t 0 '{"arena_bytes":*,"arena_bytes_wanted":67108864}*{"arena_bytes":67108864,"arena_bytes_wanted":67108864}' resize --wait 64M --json
@@ -384,7 +384,7 @@ test_json() {
 	call get binary --json </dev/null
 	jq -r .value_base64 "$dir/out" | base64 -d >"$dir/decoded"
 	note "$(cmp -s "$dir/value" "$dir/decoded" && echo yes)" "a large binary value as JSON"
-	json 'keys | length' 43 stat
+	json 'keys | length' 44 stat
 	json '.entries > 0 and .arena_bytes == 67108864 and .access == "shared-write"' true stat
 	json '[.classes[] | select(.pool == "probation")] | length > 0' true stat
 	json '[.classes[].objects] | add == '"$(field entries)" true stat
