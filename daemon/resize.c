@@ -240,8 +240,9 @@ static void join_all(struct resize *resize, struct survey *survey)
 static bool grow(struct resize *resize, struct survey *survey, uint32_t now)
 {
 	const struct arena *arena = resize->arena;
-	uint32_t wanted = resize->target - now - resize->granted, step = (uint32_t)(STEP_BYTES >> arena->segment_shift);
-	uint32_t count;
+	uint32_t have = now + resize->granted; /* more than is wanted, if segments were exchanged meanwhile */
+	uint32_t wanted = resize->target > have ? resize->target - have : 0;
+	uint32_t step = (uint32_t)(STEP_BYTES >> arena->segment_shift), count;
 	int result;
 
 	while (resize->cursor < arena->segment_count && !awaited(resize, resize->cursor))

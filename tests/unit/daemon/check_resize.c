@@ -188,6 +188,32 @@ START_TEST(test_extent_among_absent_segments)
 }
 END_TEST
 
+/* While memory is allocated for an arena that grows, segments may be exchanged: then there are more than were to come. */
+START_TEST(test_exchange_while_growing)
+{
+	const uint32_t target = 20 * 16, more = 5;
+	struct house house;
+	struct resize *resize;
+	uint32_t last, missing;
+
+	start(&house, 2 * MIB, 32 * MIB);
+	resize = reclaim_resize(house.reclaim);
+	last = house.world.segments - 1;
+	ck_assert_int_eq(want(&house, 20 * MIB), 0);
+	for (int i = 0; i < STEPS && resize->granted <= more; i++)
+		reclaim_run(house.reclaim);
+	ck_assert_uint_gt(resize->granted, more);
+	missing = target - 2 * 16 - resize->granted;
+	for (uint32_t i = 0; i < missing + more; i++)
+		ck_assert(resize_exchange(resize, last - i));
+	for (int i = 0; i < STEPS; i++) {
+		reclaim_run(house.reclaim);
+		ck_assert_uint_le(size(&house), 20 * MIB + more * (64 << 10));
+	}
+	house_stop(&house);
+}
+END_TEST
+
 START_TEST(test_what_cannot_be)
 {
 	struct house house;
@@ -326,6 +352,7 @@ int main(void)
 	tcase_add_test(tests, test_every_keeper_goes_on);
 	tcase_add_test(tests, test_memory_comes_first);
 	tcase_add_test(tests, test_extent_among_absent_segments);
+	tcase_add_test(tests, test_exchange_while_growing);
 	tcase_add_test(tests, test_what_cannot_be);
 	tcase_add_test(tests, test_the_index_needs_its_room);
 	tcase_add_test(tests, test_configured);
