@@ -26,7 +26,7 @@ static struct cursor unpack(const struct larder_cursor *packed)
 		.walk = {
 			.directory = (uint32_t)(packed->position[0] >> 32),
 			.depth = (uint32_t)packed->position[0],
-			.segment = (uint32_t)(packed->position[1] >> 32),
+			.life = (uint32_t)(packed->position[1] >> 32),
 			.home = (uint32_t)(packed->position[1] >> 8 & 0xffffff),
 		},
 		.slot = (uint32_t)(packed->position[1] & 0xff),
@@ -38,7 +38,7 @@ static struct cursor unpack(const struct larder_cursor *packed)
 static void pack(const struct cursor *cursor, struct larder_cursor *ret_packed)
 {
 	ret_packed->position[0] = (uint64_t)cursor->walk.directory << 32 | cursor->walk.depth;
-	ret_packed->position[1] = (uint64_t)cursor->walk.segment << 32 | (uint64_t)cursor->walk.home << 8 |
+	ret_packed->position[1] = (uint64_t)cursor->walk.life << 32 | (uint64_t)cursor->walk.home << 8 |
 	                          cursor->slot;
 }
 
@@ -96,7 +96,7 @@ static enum progress gather_chains(const struct arena *arena, struct cursor *cur
 
 		if (!index_walk_next(arena, &cursor->walk, &chain))
 			return PROGRESS_END;
-		if (cursor->walk.segment != before.walk.segment || cursor->walk.directory != before.walk.directory)
+		if (cursor->walk.life != before.walk.life || cursor->walk.directory != before.walk.directory)
 			cursor->slot = 0;
 		for (uint32_t slot = cursor->slot; slot < chain.buckets * BUCKET_SLOTS; slot++) {
 			if (gather(arena, chain.words[slot], prefix, prefix_size, harvest))

@@ -7,6 +7,10 @@
  */
 #include "index/walk.h"
 
+#include "arena/segment.h"
+
+#define LIFE_FACTOR 0x9e3779b1u /* odd, so each of the generations gives another */
+
 /* The segment in which the bucket of a directory entry is now, and its depth. */
 static uint32_t current_segment(const struct arena *arena, uint32_t directory, uint32_t home, uint32_t *ret_depth)
 {
@@ -39,7 +43,7 @@ bool index_walk_next(const struct arena *arena, struct index_walk *walk, struct 
 				walk->depth = depth;
 			if (segment >= arena->segment_count)
 				continue;
-			walk->segment = segment;
+			walk->life = segment ^ segment_load(arena, segment).generation * LIFE_FACTOR;
 			index_read_chain(arena, segment, home, ret_chain);
 			return true;
 		}

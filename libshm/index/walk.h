@@ -10,7 +10,7 @@ struct index_walk {
 	uint32_t directory; /* entry whose segment is being walked */
 	uint32_t depth;     /* deepest segment met for it */
 	uint32_t home;      /* the next home bucket */
-	uint32_t segment;   /* of the chain read last */
+	uint32_t life;      /* tells the segment of the chain read last from others, and from itself in a later life */
 };
 
 /*

@@ -236,7 +236,7 @@ START_TEST(test_any_position_ends)
 			.directory = (uint32_t)random_next(&random) >> random_below(&random, 32),
 			.depth = (uint32_t)random_next(&random) >> random_below(&random, 32),
 			.home = (uint32_t)random_next(&random) >> random_below(&random, 32),
-			.segment = (uint32_t)random_next(&random),
+			.life = (uint32_t)random_next(&random),
 		};
 
 		tour.chains = 0;
