@@ -36,7 +36,7 @@
 static const struct mode {
 	const char *access, *size;
 	unsigned kills;
-} modes[] = { { "shared-write", "128M", KILLS }, { "read-only", "128M", KILLS / 3 } };
+} modes[] = { { "shared-write", "96M", KILLS }, { "read-only", "64M", KILLS / 3 } };
 
 static struct server server;
 
