@@ -55,7 +55,7 @@ mutant() { # name, file, perl substitution over the whole of it, scenarios
 build
 if sound --only set; then count "larder as it is" yes; else count "larder as it is" no; fi
 mutant "published before it is complete" libshm/cache/write.c \
-	's/\tobject_complete\(arena, room.offset, plan\);\n(.*?)(\tallocate_commit)/$1\tobject_complete(arena, room.offset, plan);\n$2/s' "set, "
+	's/(\tobject_complete\(arena, room\.offset, plan\);\n)(\tresult = publish\(writer, room\.generation[^\n]*\n)/$2$1/' "set, "
 mutant "the intent is cleared before the object is placed" libshm/index/index.c \
 	's/(\tif \(slot && word && slot_is_empty.*?\n)(\tfailpoint\("publish.intent_placed"\);\n)(.*?control_without_intent\(control\)\);\n)/$3$1/s' "set, "
 mutant "an overflow bucket is linked before the object is in it" libshm/index/index.c \
@@ -71,6 +71,6 @@ mutant "a segment is free before it is clean" libshm/arena/segment.c \
 mutant "an object is moved before it is copied" libshm/cache/move.c \
 	's/\tobject_complete\(arena, offset, &plan\);\n\treturn (index_replace.*?);\n/\tbool moved = $1;\n\tobject_complete(arena, offset, &plan);\n\treturn moved;\n/s' "keeper: "
 mutant "retired segments are forgotten" daemon/reclaim.c \
-	's/\t\t\tfailpoint\("adopt.retired"\);\n\t\t\tretire_index\(reclaim, segment\);\n//' "keeper: "
+	's/\t\t\tfailpoint\("adopt.retired"\);\n\t\t\treclaim_retired\(reclaim, segment\);\n//' "keeper: "
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
