@@ -19,7 +19,8 @@
 #define REPORT_SECONDS 60
 
 static const char *const kinds[] = { [VERDICT_WRONG] = "wrong", [VERDICT_LOST] = "lost", [VERDICT_HANG] = "hang" };
-static const char *const states[] = { "free", "open", "condemned", "index", "retired", "system" };
+static const char *const states[] = { "free",   "open",    "condemned", "index",  "retired",
+	                              "system", "reserve", "absent",    "extent", "ready" };
 
 static void show_segment(const struct arena *arena, uint32_t segment)
 {
@@ -27,12 +28,13 @@ static void show_segment(const struct arena *arena, uint32_t segment)
 	const struct segment_entry *entry = &arena->table[segment];
 
 	fprintf(stderr,
-	        "    segment %" PRIu32 ": %s, generation %" PRIu32 ", class %" PRIu32 ", next chunk %" PRIu32
-	        ", opened %" PRIu64 ", expires %" PRIu64 " (now %" PRIu64 "), children %" PRIx64 ", depth %" PRIu32
-	        ", overflow used %" PRIu32 "\n",
-	        segment, word.state <= SEGMENT_SYSTEM ? states[word.state] : "?", word.generation, word.ttl_class,
-	        word.next_chunk, load_relaxed(&entry->opened_ms), load_relaxed(&entry->expires_ms), arena_now_ms(arena),
-	        load_relaxed(&entry->children), load_relaxed(&entry->depth), load_relaxed(&entry->overflow_used));
+	        "    segment %" PRIu32 ": %s, generation %" PRIu32 ", pool %" PRIu32 ", class %" PRIu32
+	        ", next chunk %" PRIu32 ", dead %" PRIu32 " units, opened %" PRIu64 ", expires %" PRIu64
+	        " (now %" PRIu64 "), children %" PRIx64 ", depth %" PRIu32 ", overflow used %" PRIu32 "\n",
+	        segment, word.state <= SEGMENT_READY ? states[word.state] : "?", word.generation, word.pool,
+	        word.ttl_class, word.next_chunk, load_relaxed(&entry->dead_units), load_relaxed(&entry->opened_ms),
+	        load_relaxed(&entry->expires_ms), arena_now_ms(arena), load_relaxed(&entry->children),
+	        load_relaxed(&entry->depth), load_relaxed(&entry->overflow_used));
 }
 
 static void show_object(const struct arena *arena, uint64_t word, const struct failure *failure)
@@ -121,6 +123,20 @@ static void show_failure(const struct board *board, const struct arena *arena, c
 		show_key(arena, failure);
 }
 
+/* What is still held when everything was deleted, has expired or was evicted. */
+static void show_held(const struct arena *arena)
+{
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++)
+		switch (segment_load(arena, segment).state) {
+		case SEGMENT_FREE:
+		case SEGMENT_INDEX:
+		case SEGMENT_SYSTEM:
+			break;
+		default:
+			show_segment(arena, segment);
+		}
+}
+
 static void save(const struct board *board, int arena_fd)
 {
 	char path[128];
@@ -157,6 +173,8 @@ static void report_work(void *context, unsigned number)
 	for (uint32_t i = 0; i < count && i < FAILURES_MAX; i++)
 		if (board->failures[i].key_size)
 			show_failure(board, &arena, &board->failures[i]);
+		else
+			show_held(&arena);
 	fflush(stderr);
 }
 
