@@ -214,8 +214,8 @@ static void make_room(struct reclaim *reclaim, struct survey *survey)
 	uint32_t waste_share = survey->free * 2 < low ? WASTE_SHARE_HURRY : WASTE_SHARE_LOW;
 
 	if (survey->free >= low + wanted) {
-		if (!reclaim->in_work)
-			condemn_wasted(reclaim, survey, WASTE_SHARE);
+		if (!reclaim->in_work && !condemn_wasted(reclaim, survey, WASTE_SHARE))
+			audit_step(&reclaim->audit);
 		return;
 	}
 	while (evacuator_wants(&reclaim->evacuator) && survey->free > 1) {
@@ -437,7 +437,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
 	uint64_t now_ms = arena_now_ms(arena);
-	uint32_t freed, retired, free;
+	uint32_t freed, retired, free, idle_ms;
 	uint64_t next_expiry_ms = condemn_expired(reclaim, now_ms);
 	struct survey survey;
 	bool growing, resizing;
@@ -485,7 +485,8 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		return 0;
 	if (reclaim->in_work || extents_busy(&reclaim->extents) || (reclaim->reopened && memory_short(reclaim)))
 		return WAITING_MS;
-	return next_expiry_ms < now_ms + IDLE_MS ? (uint32_t)(next_expiry_ms - now_ms) : IDLE_MS;
+	idle_ms = reclaim->audit.walking ? AUDIT_PAUSE_MS : IDLE_MS;
+	return next_expiry_ms < now_ms + idle_ms ? (uint32_t)(next_expiry_ms - now_ms) : idle_ms;
 }
 
 bool reclaim_held_up(const struct reclaim *reclaim)
@@ -541,7 +542,9 @@ struct reclaim *reclaim_create(struct cache_thread *keeper, uint32_t stall_ms)
 
 	if (!reclaim)
 		return NULL;
-	if (resize_init(&reclaim->resize, arena) || extents_init(&reclaim->extents, arena)) {
+	if (resize_init(&reclaim->resize, arena) || extents_init(&reclaim->extents, arena) ||
+	    audit_init(&reclaim->audit, arena)) {
+		extents_destroy(&reclaim->extents);
 		resize_free(&reclaim->resize);
 		free(reclaim);
 		return NULL;
@@ -564,6 +567,7 @@ void reclaim_destroy(struct reclaim *reclaim)
 {
 	if (!reclaim)
 		return;
+	audit_destroy(&reclaim->audit);
 	extents_destroy(&reclaim->extents);
 	clients_destroy(&reclaim->clients);
 	estimate_destroy(&reclaim->estimate);

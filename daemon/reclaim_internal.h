@@ -3,6 +3,7 @@
 #ifndef LARDER_DAEMON_RECLAIM_INTERNAL_H
 #define LARDER_DAEMON_RECLAIM_INTERNAL_H
 
+#include "daemon/audit.h"
 #include "daemon/clients.h"
 #include "daemon/evacuate.h"
 #include "daemon/extents.h"
@@ -42,6 +43,7 @@ struct reclaim {
 	struct resize resize;
 	struct tenants tenants;
 	struct estimate estimate;
+	struct audit audit;
 	struct clients clients;
 	uint64_t epoch;     /* the one that began last */
 	bool reopened;      /* something was condemned in vain in this run */

@@ -18,8 +18,7 @@ static void enqueue(struct survey_queue *queue, uint32_t segment, uint64_t key)
 	queue->keys[place] = key;
 }
 
-/* Whether a segment is the one in which its slab allocates. */
-static bool is_filling(const struct arena *arena, uint32_t segment, struct segment_word word)
+bool survey_is_filling(const struct arena *arena, uint32_t segment, struct segment_word word)
 {
 	uint32_t slab = segment_slab(word);
 
@@ -64,7 +63,7 @@ void survey_take(const struct arena *arena, struct survey *ret_survey)
 		ret_survey->shares[word.tenant].open += length;
 		if (word.next_chunk < arena->chunks)
 			ret_survey->empty_bytes += (arena->chunks - word.next_chunk) * CHUNK_BYTES;
-		if (is_filling(arena, segment, word))
+		if (survey_is_filling(arena, segment, word))
 			enqueue(&ret_survey->shares[word.tenant].filling, segment,
 			        load_relaxed(&arena->table[segment].opened_ms));
 		else

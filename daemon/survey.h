@@ -32,6 +32,9 @@ struct survey {
 	struct survey_queue wasted; /* full ones, by how many bytes of them are not dead */
 };
 
+/* Whether a data segment is the one in which its slab allocates. */
+bool survey_is_filling(const struct arena *arena, uint32_t segment, struct segment_word word);
+
 void survey_take(const struct arena *arena, struct survey *ret_survey);
 
 #endif

@@ -16,13 +16,10 @@
 #include "tests/torture/judge.h"
 #include "tests/torture/steward.h"
 
-#define SQUEEZE_MS 60000 /* for what does not expire to be evicted */
-#define FREE_MS 30000    /* for the last segment to become free */
-#define LEAVE_MS 10000   /* for larderd to forget the last client */
+#define FREE_MS 60000  /* for the last segment to become free: those with runs of the killed must be audited */
+#define LEAVE_MS 10000 /* for larderd to forget the last client */
 #define RUN_SECONDS 120
 #define SETTLE_MS 300 /* for what larderd does after its start, or after a client has gone */
-#define FILLER_TTL_MS 2000
-#define FILLER_SIZE (UINT64_C(256) << 10)
 
 /* ---- what larderd holds -------------------------------------------------------------------------------------------- */
 
@@ -131,32 +128,6 @@ static void check_all(struct board *board, larder *cache, uint64_t buffer_size)
 
 /* ---- giving back --------------------------------------------------------------------------------------------------- */
 
-/*
- * Segments in which nothing expires come back only when memory is needed, the oldest first. So we need memory, until
- * as many were evicted as there were: then all of them were.
- */
-static void squeeze(larder *cache)
-{
-	struct larder_stat stat = client_stat(cache);
-	uint64_t wanted = stat.evicted_segments + stat.segments_data + stat.segments_condemned;
-	uint64_t size = stat.value_size_max < FILLER_SIZE ? stat.value_size_max : FILLER_SIZE;
-	struct larder_set_options options = LARDER_SET_OPTIONS;
-	struct patience patience = patience_start(SQUEEZE_MS);
-	char *filler = calloc(1, size);
-
-	expect(filler != NULL);
-	options.ttl_ms = FILLER_TTL_MS;
-	for (uint64_t i = 0; stat.evicted_segments < wanted && patience_left(patience);) {
-		for (uint64_t filled = 0; filled < stat.segment_bytes; filled += size, i++)
-			larder_set(cache, &i, sizeof i, filler, size, &options, NULL);
-		stat = client_stat(cache);
-	}
-	if (stat.evicted_segments < wanted)
-		fprintf(stderr, "only %" PRIu64 " segments were evicted of %" PRIu64 "\n", stat.evicted_segments,
-		        wanted);
-	free(filler);
-}
-
 /* Index segments to which no directory entry leads. */
 static uint64_t lost_index_segments(larder *cache)
 {
@@ -233,7 +204,6 @@ static void end_work(void *context, unsigned number)
 
 	(void)number;
 	check_all(end->board, cache, client_stat(cache).value_size_max);
-	squeeze(cache);
 	*end->leaked = await_free(cache);
 	steward_verify(end->board, cache);
 	larder_close(cache);
