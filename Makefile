@@ -267,7 +267,7 @@ $(BUILD)/tests/system/check_upgrade $(BUILD)/tests/system/check_arena_file: | $(
 # The attribute that keeps the tool from base/atomics.h's 16-byte compare-and-swap is made into nothing.
 WEAK_FLAGS := -O1 -fno-builtin -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -Wno-tsan '-Dno_sanitize(tool)=unused'
 WEAK_WATCHED := $(patsubst %.c,$(BUILD)/obj-weak/%.o,$(filter-out libshm/client/% libshm/base/failpoint.c,$(LIB_SOURCES)) \
-                $(addprefix daemon/,reclaim.c clients.c estimate.c growth.c evacuate.c extents.c policy.c audit.c survey.c stall.c resize.c tenant.c waker.c) $(wildcard tests/weak/scenarios_*.c))
+                $(addprefix daemon/,reclaim.c room.c clients.c estimate.c growth.c evacuate.c extents.c policy.c audit.c survey.c stall.c resize.c tenant.c waker.c) $(wildcard tests/weak/scenarios_*.c))
 WEAK_OBJECTS := $(call objects,$(filter-out tests/weak/scenarios_%.c,$(WEAK_SOURCES)) daemon/curve.c daemon/quantity.c)
 weak_wraps := memcpy memcmp memset clock_gettime platform_barrier platform_futex_wait platform_futex_wake
 ALL_OBJECTS += $(WEAK_WATCHED) $(WEAK_OBJECTS)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What reclaim.c and extents.c share. */
+/* What reclaim.c, room.c and extents.c share. */
 #ifndef LARDER_DAEMON_RECLAIM_INTERNAL_H
 #define LARDER_DAEMON_RECLAIM_INTERNAL_H
 
