@@ -118,7 +118,8 @@ static bool arena_is_whole(const struct holding *holding)
 {
 	struct stat file;
 
-	return holding->arena.base && fstat(holding->arena_fd, &file) == 0 && (uint64_t)file.st_size == holding->arena.bytes;
+	return holding->arena.base && fstat(holding->arena_fd, &file) == 0 &&
+	       (uint64_t)file.st_size == holding->arena.bytes;
 }
 
 void estate_close(struct estate *estate, const struct config *config)

@@ -354,7 +354,8 @@ static void give_up(struct reclaim *reclaim)
 	struct extents *extents = &reclaim->extents;
 
 	for (uint32_t segment = extents->first; segment < extents->first + extents->length; segment++) {
-		evacuator_withdraw(&reclaim->evacuator, segment); /* not yet, if the window was spoilt before its turn came */
+		evacuator_withdraw(&reclaim->evacuator,
+		                   segment); /* not yet, if the window was spoilt before its turn came */
 		if (segment_change(reclaim->arena, segment, SEGMENT_RESERVE, SEGMENT_FREE))
 			fetch_add_relaxed(&reclaim->arena->header->free_segments, 1);
 	}

@@ -31,9 +31,9 @@
 #include "index/index.h"
 #include "index/split.h"
 
-#define IDLE_MS 250u        /* longest time between two looks at the arena */
-#define WAITING_MS 1u       /* while a stage waits */
-#define EVACUATE_BATCH 4u   /* segments emptied in one run, a few milliseconds each */
+#define IDLE_MS 250u      /* longest time between two looks at the arena */
+#define WAITING_MS 1u     /* while a stage waits */
+#define EVACUATE_BATCH 4u /* segments emptied in one run, a few milliseconds each */
 
 int reclaim_add_client(struct reclaim *reclaim, struct control *control)
 {

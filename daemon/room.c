@@ -3,10 +3,11 @@
 
 #include "daemon/reclaim_internal.h"
 
-#define CONDEMN_BATCH 16u   /* segments taken into work at once */
-#define WASTE_SHARE 2       /* compacted at leisure: what is dead for one part in so many */
-#define WASTE_SHARE_LOW 14  /* and rather than evict, when memory is low, */
-#define WASTE_SHARE_HURRY 5 /* or so low that writers may soon wait for it: then not so much is moved to win so little */
+#define CONDEMN_BATCH 16u  /* segments taken into work at once */
+#define WASTE_SHARE 2      /* compacted at leisure: what is dead for one part in so many */
+#define WASTE_SHARE_LOW 14 /* and rather than evict, when memory is low, */
+#define WASTE_SHARE_HURRY \
+	5 /* or so low that writers may soon wait for it: then not so much is moved to win so little */
 #define EMPTY_LIFE_MS 1000u /* how long a segment in which nothing was stored yet stays */
 
 uint64_t room_expiry(const struct arena *arena, uint32_t segment, struct segment_word word)
@@ -137,7 +138,8 @@ void room_keep_limits(struct reclaim *reclaim, struct survey *survey)
 void room_make(struct reclaim *reclaim, struct survey *survey)
 {
 	uint32_t low = load_relaxed(&reclaim->arena->header->free_low_mark);
-	uint32_t wanted = reclaim->growth.segments_wanted + reclaim->resize.surplus, target = low + (low + 1) / 2 + wanted;
+	uint32_t wanted = reclaim->growth.segments_wanted + reclaim->resize.surplus,
+		 target = low + (low + 1) / 2 + wanted;
 	uint64_t bytes = reclaim->arena->segment_bytes, gained;
 	uint32_t waste_share = survey->free * 2 < low ? WASTE_SHARE_HURRY : WASTE_SHARE_LOW;
 

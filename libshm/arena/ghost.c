@@ -45,7 +45,8 @@ bool ghost_contains(const struct arena *arena, uint64_t hash)
 	for (uint32_t i = 0; i < GHOSTS_PER_LINE; i++) {
 		uint32_t ghost = load_relaxed(&line->ghosts[i]);
 
-		found |= ghost != 0 && (ghost & GHOST_FINGERPRINT_MASK) == fingerprint(hash) && age(ghost, now) <= window;
+		found |= ghost != 0 && (ghost & GHOST_FINGERPRINT_MASK) == fingerprint(hash) &&
+		         age(ghost, now) <= window;
 	}
 	return found;
 }
@@ -74,8 +75,7 @@ void ghost_add(const struct arena *arena, uint64_t hash)
 			oldest_age = ghost_age;
 		}
 	}
-	store_relaxed(&line->ghosts[oldest],
-	              (uint16_t)((now & TIME_MASK) << GHOST_TIME_SHIFT | fingerprint(hash)));
+	store_relaxed(&line->ghosts[oldest], (uint16_t)((now & TIME_MASK) << GHOST_TIME_SHIFT | fingerprint(hash)));
 	store_relaxed(&arena->header->ghosts, load_relaxed(&arena->header->ghosts) + 1);
 }
 

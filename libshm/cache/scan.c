@@ -38,8 +38,7 @@ static struct cursor unpack(const struct larder_cursor *packed)
 static void pack(const struct cursor *cursor, struct larder_cursor *ret_packed)
 {
 	ret_packed->position[0] = (uint64_t)cursor->walk.directory << 32 | cursor->walk.depth;
-	ret_packed->position[1] = (uint64_t)cursor->walk.life << 32 | (uint64_t)cursor->walk.home << 8 |
-	                          cursor->slot;
+	ret_packed->position[1] = (uint64_t)cursor->walk.life << 32 | (uint64_t)cursor->walk.home << 8 | cursor->slot;
 }
 
 /* What a call has gathered. */

@@ -315,7 +315,8 @@ static int write_incr(struct writer *writer)
 	int result;
 
 	if (old->counter) {
-		large_give_up(&writer->large, writer->thread); /* of an attempt to create it: there is but one write pin */
+		large_give_up(&writer->large,
+		              writer->thread); /* of an attempt to create it: there is but one write pin */
 		result = counter_add(writer->thread, &writer->chain, request->delta, writer->now_version,
 		                     writer->result);
 		writer->published = result != -EBUSY && result != -EAGAIN;

@@ -85,7 +85,8 @@ atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word
 		uint64_t last = 0;
 
 		for (int i = 0; i < BUCKET_SLOTS; i++) {
-			last = load_relaxed(&bucket->slots[i]); /* nothing is read through it, and who changes it compares */
+			last = load_relaxed(
+				&bucket->slots[i]); /* nothing is read through it, and who changes it compares */
 			if (last == word)
 				return &bucket->slots[i];
 		}

@@ -51,8 +51,7 @@ struct stage {
 };
 
 static const char *const sizes[SCENES] = {
-	[ROOMY] = "8M", [CHURN] = "4M", [EBB] = "6M",    [TIGHT] = "1M",
-	[LARGE] = "2M", [REMOTE] = "8M", [SIZED] = "2M"
+	[ROOMY] = "8M", [CHURN] = "4M", [EBB] = "6M", [TIGHT] = "1M", [LARGE] = "2M", [REMOTE] = "8M", [SIZED] = "2M"
 };
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */

@@ -131,7 +131,8 @@ static void take_census(struct play *play)
 	struct larder_stat stat = { .size = sizeof stat };
 
 	cache_census(reader(play), &stat);
-	FUZZ_EXPECT(stat.segments <= arena->segment_count && stat.arena_bytes <= arena->bytes); /* some may be said to be absent */
+	FUZZ_EXPECT(stat.segments <= arena->segment_count &&
+	            stat.arena_bytes <= arena->bytes); /* some may be said to be absent */
 	FUZZ_EXPECT(stat.segments_free + stat.segments_data + stat.segments_index + stat.segments_condemned +
 	                    stat.segments_system <=
 	            stat.segments);

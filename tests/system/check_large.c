@@ -213,7 +213,8 @@ START_TEST(killed_writers)
 }
 END_TEST
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* which keep for long what is given back, or its shadow */
+#if !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__SANITIZE_THREAD__) /* which keep for long what is given back, or its shadow */
 /* Of a process, what is its own; in KiB. */
 static unsigned long own_memory(pid_t process)
 {

@@ -165,8 +165,9 @@ static void revoke_sections(struct keeper *keeper, uint64_t epoch)
 static void grace_period(struct keeper *keeper)
 {
 	enum breakage breakage = keeper->stage->breakage;
-	uint64_t epoch = breakage == BREAK_EPOCH ? load_relaxed(&keeper->arena.header->epoch)
-	                                         : grace_begin(&keeper->arena, load_relaxed(&keeper->arena.header->epoch));
+	uint64_t epoch = breakage == BREAK_EPOCH
+	                         ? load_relaxed(&keeper->arena.header->epoch)
+	                         : grace_begin(&keeper->arena, load_relaxed(&keeper->arena.header->epoch));
 	uint64_t began_ms = monotonic_ms(), now_ms;
 
 	keeper->periods++;

@@ -93,7 +93,8 @@ static void read_twice(void)
 
 	weak_expect(number(0, &version) >= before);
 	weak_expect(version >= version_before);
-	weak_expect((int64_t)(version_before - first_version) == before - FIRST); /* each addition makes it one more here */
+	weak_expect((int64_t)(version_before - first_version) ==
+	            before - FIRST); /* each addition makes it one more here */
 }
 
 /* ---- objects that are moved -------------------------------------------------------------------------------------------------- */

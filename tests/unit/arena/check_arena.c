@@ -125,8 +125,8 @@ struct geometry {
 START_TEST(test_geometry)
 {
 	static const struct geometry geometries[] = {
-		{ MIB, 64 * KIB, 16, 3 },      { MIB + 64 * KIB, 64 * KIB, 17, 4 }, { 2 * MIB, 64 * KIB, 32, 4 },
-		{ 6 * MIB, 64 * KIB, 96, 6 },  { 32 * MIB, 256 * KIB, 128, 6 },     { 48 * MIB, 256 * KIB, 192, 7 },
+		{ MIB, 64 * KIB, 16, 3 },        { MIB + 64 * KIB, 64 * KIB, 17, 4 }, { 2 * MIB, 64 * KIB, 32, 4 },
+		{ 6 * MIB, 64 * KIB, 96, 6 },    { 32 * MIB, 256 * KIB, 128, 6 },     { 48 * MIB, 256 * KIB, 192, 7 },
 		{ 64 * MIB, 512 * KIB, 128, 6 }, { 256 * MIB, MIB, 256, 7 },
 	};
 

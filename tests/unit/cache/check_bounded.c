@@ -112,7 +112,9 @@ END_TEST
 
 static void set_small(void)
 {
-	struct write_request request = { .operation = WRITE_SET, .key = "key", .key_size = 3, .value = "x", .value_size = 1 };
+	struct write_request request = {
+		.operation = WRITE_SET, .key = "key", .key_size = 3, .value = "x", .value_size = 1
+	};
 	struct write_result result;
 
 	if (cache_write(&other.thread, &request, &result))

@@ -164,8 +164,9 @@ static void compare(enum trace trace, uint64_t capacity)
 	for (uint32_t size = 0; size < SIZES; size++) {
 		double wanted = 1 - (double)exact.hits[size] / LOOKUPS, got = curve_miss_ratio(curve, size);
 
-		ck_assert_msg(fabs(got - wanted) < (size < 2 ? 0.03 : 0.02), "trace %d, %g times the memory: %.4f instead of %.4f", trace,
-		              multiples[size], got, wanted);
+		ck_assert_msg(fabs(got - wanted) < (size < 2 ? 0.03 : 0.02),
+		              "trace %d, %g times the memory: %.4f instead of %.4f", trace, multiples[size], got,
+		              wanted);
 	}
 	curve_destroy(curve);
 	free(state.cumulative);

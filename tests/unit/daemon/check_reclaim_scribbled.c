@@ -33,7 +33,9 @@ START_TEST(test_system_segments_are_never_used)
 		house_keeper(&house, 0);
 		for (uint32_t number = 0; number < 200; number++) {
 			static char value[20000];
-			struct write_request request = { .operation = WRITE_SET, .value = value, .value_size = sizeof value };
+			struct write_request request = { .operation = WRITE_SET,
+				                         .value = value,
+				                         .value_size = sizeof value };
 
 			request.key = &number;
 			request.key_size = sizeof number;

@@ -98,8 +98,7 @@ START_TEST(test_grows_and_shrinks)
 		work(&house);
 		ck_assert_uint_eq(size(&house), sizes[i] * MIB);
 		ck_assert_uint_eq(memory(&house), sizes[i] * MIB);
-		ck_assert_uint_eq(load_relaxed(&house.arena->header->free_low_mark),
-		                  sizes[i] < 4 ? 1 : sizes[i] / 8);
+		ck_assert_uint_eq(load_relaxed(&house.arena->header->free_low_mark), sizes[i] < 4 ? 1 : sizes[i] / 8);
 		expect_sound(&house.world);
 	}
 	house_stop(&house);

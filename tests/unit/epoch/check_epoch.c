@@ -56,7 +56,9 @@ START_TEST(test_revoked_section_is_not_valid)
 	for (int fenced = 0; fenced < 2; fenced++) {
 		reader->fenced = fenced;
 		epoch_enter(reader);
-		ck_assert_uint_eq(grace_revoke(&world.self.cache.control, grace_begin(world.arena, load_relaxed(&world.arena->header->epoch))), 1);
+		ck_assert_uint_eq(grace_revoke(&world.self.cache.control,
+		                               grace_begin(world.arena, load_relaxed(&world.arena->header->epoch))),
+		                  1);
 		ck_assert(!epoch_valid(reader));
 		ck_assert(!epoch_exit(reader));
 		ck_assert_uint_eq(load_relaxed(&reader->line->epoch), 0);
