@@ -101,20 +101,8 @@ static inline int set(void *session, const unsigned char *key, const unsigned ch
 
 static int run_plain(void *session, const struct driver_work *work, struct driver_result *ret_result)
 {
-	switch (work->operation) {
-	case DRIVER_TOUCH:
-		return loop_touch(session, work, ret_result, touch);
-	case DRIVER_GET:
-		return loop_get(session, work, ret_result, get);
-	case DRIVER_GET32:
-		return loop_get_batch(session, work, ret_result, get_batch);
-	case DRIVER_SET:
-		return loop_set(session, work, ret_result, set);
-	case DRIVER_MIXED:
-		return loop_mixed(session, work, ret_result, get, set);
-	default:
-		return -ENOSYS;
-	}
+	return loop_run(session, work, ret_result,
+	                (struct loop_calls){ .touch = touch, .get = get, .get_batch = get_batch, .set = set });
 }
 
 const struct driver driver_plain = {
@@ -190,20 +178,11 @@ LOOP run_sized(void *session, const struct driver_work *given, struct driver_res
 	struct driver_work work = *given;
 
 	work.value_bytes = value_bytes;
-	switch (work.operation) {
-	case DRIVER_TOUCH:
-		return loop_touch(session, &work, ret_result, touch_inlined);
-	case DRIVER_GET:
-		return loop_get(session, &work, ret_result, get_inlined);
-	case DRIVER_GET32:
-		return loop_get_batch(session, &work, ret_result, get_batch_inlined);
-	case DRIVER_SET:
-		return loop_set(session, &work, ret_result, set_inlined);
-	case DRIVER_MIXED:
-		return loop_mixed(session, &work, ret_result, get_inlined, set_inlined);
-	default:
-		return -ENOSYS;
-	}
+	return loop_run(session, &work, ret_result,
+	                (struct loop_calls){ .touch = touch_inlined,
+	                                     .get = get_inlined,
+	                                     .get_batch = get_batch_inlined,
+	                                     .set = set_inlined });
 }
 
 static int run_inlined(void *session, const struct driver_work *work, struct driver_result *ret_result)

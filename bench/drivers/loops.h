@@ -6,6 +6,8 @@
 #ifndef LARDER_BENCH_DRIVERS_LOOPS_H
 #define LARDER_BENCH_DRIVERS_LOOPS_H
 
+#include <errno.h>
+
 #include "bench/driver.h"
 #include "bench/harness.h"
 #include "larder.h"
@@ -171,6 +173,35 @@ LOOP loop_mixed(void *session, const struct driver_work *work, struct driver_res
 	}
 	ret_result->sum = sum;
 	return 0;
+}
+
+/* The operations that a system has; NULL for what it has not. */
+struct loop_calls {
+	touch_operation *touch;
+	get_operation *get;
+	get_batch_operation *get_batch;
+	set_operation *set;
+	set_batch_operation *set_batch;
+};
+
+LOOP loop_run(void *session, const struct driver_work *work, struct driver_result *ret_result, struct loop_calls calls)
+{
+	switch (work->operation) {
+	case DRIVER_TOUCH:
+		return calls.touch ? loop_touch(session, work, ret_result, calls.touch) : -ENOSYS;
+	case DRIVER_GET:
+		return loop_get(session, work, ret_result, calls.get);
+	case DRIVER_GET32:
+		return calls.get_batch ? loop_get_batch(session, work, ret_result, calls.get_batch) : -ENOSYS;
+	case DRIVER_SET:
+		return loop_set(session, work, ret_result, calls.set);
+	case DRIVER_SET32:
+		return calls.set_batch ? loop_set_batch(session, work, ret_result, calls.set_batch) : -ENOSYS;
+	case DRIVER_MIXED:
+		return loop_mixed(session, work, ret_result, calls.get, calls.set);
+	default:
+		return -ENOSYS;
+	}
 }
 
 #endif

@@ -7,17 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/connection.h"
 #include "bench/drivers/loops.h"
-#include "bench/service.h"
+#include "bench/drivers/requester.h"
 
-#define ITEM_BYTES 160   /* what an item may take beyond its key and value, with the waste of its slab class */
-#define REQUEST_BYTES 64 /* of a request beyond key and value */
-
-struct session {
-	struct connection connection;
-	char *request; /* room for DRIVER_BATCH requests */
-};
+#define ITEM_BYTES 160 /* what an item may take beyond its key and value, with the waste of its slab class */
 
 static int start(const struct driver_setup *setup, void **ret_instance, char why[DRIVER_WHY_BYTES])
 {
@@ -46,52 +39,6 @@ static int start(const struct driver_setup *setup, void **ret_instance, char why
 	return 0;
 }
 
-static void stop(void *instance)
-{
-	service_stop(instance);
-	free(instance);
-}
-
-static int open_session(const struct driver_setup *setup, void *instance, void **ret_session,
-                        char why[DRIVER_WHY_BYTES])
-{
-	const struct service *service = instance;
-	struct session *session = calloc(1, sizeof *session);
-	int result;
-
-	(void)why;
-	if (!session)
-		return -ENOMEM;
-	session->request = malloc(DRIVER_BATCH * (REQUEST_BYTES + KEY_BYTES + setup->value_bytes));
-	result = session->request ? connection_open(&session->connection, service->socket,
-	                                            DRIVER_BATCH * (REQUEST_BYTES + KEY_BYTES + setup->value_bytes))
-	                          : -ENOMEM;
-	if (result != 0) {
-		free(session->request);
-		free(session);
-		return result;
-	}
-	*ret_session = session;
-	return 0;
-}
-
-static void close_session(void *context)
-{
-	struct session *session = context;
-
-	connection_close(&session->connection);
-	free(session->request);
-	free(session);
-}
-
-static inline char *append(char *to, const void *bytes, size_t count)
-{
-	memcpy(to, bytes, count);
-	return to + count;
-}
-
-#define APPEND(to, text) append((to), (text), sizeof(text) - 1)
-
 /* A value of the expected size, and the line end behind it. */
 static inline int take_value(struct connection *connection, const char *size, unsigned char *buffer, size_t value_bytes)
 {
@@ -106,13 +53,13 @@ static inline int take_value(struct connection *connection, const char *size, un
 
 static inline int get(void *context, const unsigned char *key, unsigned char *buffer, size_t value_bytes)
 {
-	struct session *session = context;
+	struct requester *session = context;
 	char *to = APPEND(session->request, "mg ");
 	const char *line;
 
 	to = append(to, key, KEY_BYTES);
 	to = APPEND(to, " v\r\n");
-	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
+	if (requester_send(session, to) != 0)
 		return -EPIPE;
 	line = connection_line(&session->connection);
 	if (line && strcmp(line, "EN") == 0)
@@ -126,7 +73,7 @@ static inline int get(void *context, const unsigned char *key, unsigned char *bu
 static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
                             uint32_t *missing)
 {
-	struct session *session = context;
+	struct requester *session = context;
 	char *to = APPEND(session->request, "get");
 	const char *line;
 
@@ -136,7 +83,7 @@ static inline int get_batch(void *context, const unsigned char *keys, unsigned c
 		to = append(to, keys + i * KEY_BYTES, KEY_BYTES);
 	}
 	to = APPEND(to, "\r\n");
-	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
+	if (requester_send(session, to) != 0)
 		return -EPIPE;
 	for (size_t i = 0; i < DRIVER_BATCH; i++) {
 		line = connection_line(&session->connection);
@@ -150,55 +97,28 @@ static inline int get_batch(void *context, const unsigned char *keys, unsigned c
 	return line && strcmp(line, "END") == 0 ? 0 : -EPROTO;
 }
 
-static inline int set_some(struct session *session, const unsigned char *keys, const unsigned char *values,
-                           size_t value_bytes, size_t count)
+static inline char *append_set(char *to, const unsigned char *key, const unsigned char *value, size_t value_bytes)
 {
-	char *to = session->request;
-
-	for (size_t i = 0; i < count; i++) {
-		to = APPEND(to, "ms ");
-		to = append(to, keys + i * KEY_BYTES, KEY_BYTES);
-		to += sprintf(to, " %zu\r\n", value_bytes);
-		to = append(to, values + i * value_bytes, value_bytes);
-		to = APPEND(to, "\r\n");
-	}
-	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
-		return -EPIPE;
-	for (size_t i = 0; i < count; i++) {
-		const char *line = connection_line(&session->connection);
-
-		if (!line || strcmp(line, "HD") != 0)
-			return -EILSEQ;
-	}
-	return 0;
+	to = append(APPEND(to, "ms "), key, KEY_BYTES);
+	to += sprintf(to, " %zu\r\n", value_bytes);
+	to = append(to, value, value_bytes);
+	return APPEND(to, "\r\n");
 }
 
 static inline int set(void *session, const unsigned char *key, const unsigned char *value, size_t value_bytes)
 {
-	return set_some(session, key, value, value_bytes, 1);
+	return requester_set(session, append_set, "HD", key, value, value_bytes, 1);
 }
 
 static inline int set_batch(void *session, const unsigned char *keys, const unsigned char *values, size_t value_bytes)
 {
-	return set_some(session, keys, values, value_bytes, DRIVER_BATCH);
+	return requester_set(session, append_set, "HD", keys, values, value_bytes, DRIVER_BATCH);
 }
 
 static int run(void *session, const struct driver_work *work, struct driver_result *ret_result)
 {
-	switch (work->operation) {
-	case DRIVER_GET:
-		return loop_get(session, work, ret_result, get);
-	case DRIVER_GET32:
-		return loop_get_batch(session, work, ret_result, get_batch);
-	case DRIVER_SET:
-		return loop_set(session, work, ret_result, set);
-	case DRIVER_SET32:
-		return loop_set_batch(session, work, ret_result, set_batch);
-	case DRIVER_MIXED:
-		return loop_mixed(session, work, ret_result, get, set);
-	default:
-		return -ENOSYS;
-	}
+	return loop_run(session, work, ret_result,
+	                (struct loop_calls){ .get = get, .get_batch = get_batch, .set = set, .set_batch = set_batch });
 }
 
 const struct driver driver_memcached = {
@@ -208,8 +128,8 @@ const struct driver driver_memcached = {
 	.shared = true,
 	.waits = true,
 	.start = start,
-	.stop = stop,
-	.open = open_session,
-	.close = close_session,
+	.stop = requester_stop,
+	.open = requester_open,
+	.close = requester_close,
 	.run = run,
 };

@@ -7,16 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bench/connection.h"
 #include "bench/drivers/loops.h"
-#include "bench/service.h"
-
-#define REQUEST_BYTES 64 /* of a request beyond key and value */
-
-struct session {
-	struct connection connection;
-	char *request; /* room for DRIVER_BATCH requests */
-};
+#include "bench/drivers/requester.h"
 
 static int start(const struct driver_setup *setup, void **ret_instance, char why[DRIVER_WHY_BYTES])
 {
@@ -41,51 +33,6 @@ static int start(const struct driver_setup *setup, void **ret_instance, char why
 	return 0;
 }
 
-static void stop(void *instance)
-{
-	service_stop(instance);
-	free(instance);
-}
-
-static int open_session(const struct driver_setup *setup, void *instance, void **ret_session,
-                        char why[DRIVER_WHY_BYTES])
-{
-	const struct service *service = instance;
-	struct session *session = calloc(1, sizeof *session);
-	int result;
-
-	(void)why;
-	if (!session)
-		return -ENOMEM;
-	session->request = malloc(DRIVER_BATCH * (REQUEST_BYTES + KEY_BYTES + setup->value_bytes));
-	result = session->request ? connection_open(&session->connection, service->socket,
-	                                            DRIVER_BATCH * (REQUEST_BYTES + setup->value_bytes))
-	                          : -ENOMEM;
-	if (result != 0) {
-		free(session->request);
-		free(session);
-		return result;
-	}
-	*ret_session = session;
-	return 0;
-}
-
-static void close_session(void *context)
-{
-	struct session *session = context;
-
-	connection_close(&session->connection);
-	free(session->request);
-	free(session);
-}
-
-static inline char *append(char *to, const void *bytes, size_t count)
-{
-	memcpy(to, bytes, count);
-	return to + count;
-}
-
-#define APPEND(to, text) append((to), (text), sizeof(text) - 1)
 _Static_assert(KEY_BYTES == 20, "the requests say so");
 
 static inline char *append_key(char *to, const unsigned char *key)
@@ -111,10 +58,10 @@ static inline int take_value(struct connection *connection, unsigned char *buffe
 
 static inline int get(void *context, const unsigned char *key, unsigned char *buffer, size_t value_bytes)
 {
-	struct session *session = context;
+	struct requester *session = context;
 	char *to = append_key(APPEND(session->request, "*2\r\n$3\r\nGET\r\n"), key);
 
-	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
+	if (requester_send(session, to) != 0)
 		return -EPIPE;
 	return take_value(&session->connection, buffer, value_bytes);
 }
@@ -122,7 +69,7 @@ static inline int get(void *context, const unsigned char *key, unsigned char *bu
 static inline int get_batch(void *context, const unsigned char *keys, unsigned char *buffers, size_t value_bytes,
                             uint32_t *missing)
 {
-	struct session *session = context;
+	struct requester *session = context;
 	char *to = APPEND(session->request, "*33\r\n$4\r\nMGET\r\n");
 	const char *line;
 	int result = 0;
@@ -131,7 +78,7 @@ static inline int get_batch(void *context, const unsigned char *keys, unsigned c
 	_Static_assert(DRIVER_BATCH == 32, "the request says so");
 	for (size_t i = 0; i < DRIVER_BATCH; i++)
 		to = append_key(to, keys + i * KEY_BYTES);
-	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
+	if (requester_send(session, to) != 0)
 		return -EPIPE;
 	line = connection_line(&session->connection);
 	if (!line || strcmp(line, "*32") != 0)
@@ -141,54 +88,28 @@ static inline int get_batch(void *context, const unsigned char *keys, unsigned c
 	return result;
 }
 
-static inline int set_some(struct session *session, const unsigned char *keys, const unsigned char *values,
-                           size_t value_bytes, size_t count)
+static inline char *append_set(char *to, const unsigned char *key, const unsigned char *value, size_t value_bytes)
 {
-	char *to = session->request;
-
-	for (size_t i = 0; i < count; i++) {
-		to = append_key(APPEND(to, "*3\r\n$3\r\nSET\r\n"), keys + i * KEY_BYTES);
-		to += sprintf(to, "$%zu\r\n", value_bytes);
-		to = append(to, values + i * value_bytes, value_bytes);
-		to = APPEND(to, "\r\n");
-	}
-	if (connection_send(&session->connection, session->request, (size_t)(to - session->request)) != 0)
-		return -EPIPE;
-	for (size_t i = 0; i < count; i++) {
-		const char *line = connection_line(&session->connection);
-
-		if (!line || strcmp(line, "+OK") != 0)
-			return -EILSEQ;
-	}
-	return 0;
+	to = append_key(APPEND(to, "*3\r\n$3\r\nSET\r\n"), key);
+	to += sprintf(to, "$%zu\r\n", value_bytes);
+	to = append(to, value, value_bytes);
+	return APPEND(to, "\r\n");
 }
 
 static inline int set(void *session, const unsigned char *key, const unsigned char *value, size_t value_bytes)
 {
-	return set_some(session, key, value, value_bytes, 1);
+	return requester_set(session, append_set, "+OK", key, value, value_bytes, 1);
 }
 
 static inline int set_batch(void *session, const unsigned char *keys, const unsigned char *values, size_t value_bytes)
 {
-	return set_some(session, keys, values, value_bytes, DRIVER_BATCH);
+	return requester_set(session, append_set, "+OK", keys, values, value_bytes, DRIVER_BATCH);
 }
 
 static int run(void *session, const struct driver_work *work, struct driver_result *ret_result)
 {
-	switch (work->operation) {
-	case DRIVER_GET:
-		return loop_get(session, work, ret_result, get);
-	case DRIVER_GET32:
-		return loop_get_batch(session, work, ret_result, get_batch);
-	case DRIVER_SET:
-		return loop_set(session, work, ret_result, set);
-	case DRIVER_SET32:
-		return loop_set_batch(session, work, ret_result, set_batch);
-	case DRIVER_MIXED:
-		return loop_mixed(session, work, ret_result, get, set);
-	default:
-		return -ENOSYS;
-	}
+	return loop_run(session, work, ret_result,
+	                (struct loop_calls){ .get = get, .get_batch = get_batch, .set = set, .set_batch = set_batch });
 }
 
 const struct driver driver_redis = {
@@ -198,8 +119,8 @@ const struct driver driver_redis = {
 	.shared = true,
 	.waits = true,
 	.start = start,
-	.stop = stop,
-	.open = open_session,
-	.close = close_session,
+	.stop = requester_stop,
+	.open = requester_open,
+	.close = requester_close,
 	.run = run,
 };

@@ -187,20 +187,8 @@ static inline int set(void *context, const unsigned char *key, const unsigned ch
 
 static int run(void *session, const struct driver_work *work, struct driver_result *ret_result)
 {
-	switch (work->operation) {
-	case DRIVER_TOUCH:
-		return loop_touch(session, work, ret_result, touch);
-	case DRIVER_GET:
-		return loop_get(session, work, ret_result, get);
-	case DRIVER_GET32:
-		return loop_get_batch(session, work, ret_result, get_batch);
-	case DRIVER_SET:
-		return loop_set(session, work, ret_result, set);
-	case DRIVER_MIXED:
-		return loop_mixed(session, work, ret_result, get, set);
-	default:
-		return -ENOSYS;
-	}
+	return loop_run(session, work, ret_result,
+	                (struct loop_calls){ .touch = touch, .get = get, .get_batch = get_batch, .set = set });
 }
 
 const struct driver larder_bench_driver = {
