@@ -199,17 +199,34 @@ static void check_sets(void)
 
 static char large[LARGE];
 
-static void full_arena(void)
+static void fill(void)
 {
 	struct write_result result;
 	int code = LARDER_OK;
 
-	stage_open(STAGE_FENCED, 2);
 	for (unsigned i = 0; code == LARDER_OK; i++)
 		code = stage_write(0, WRITE_SET, stage_key(i), large, LARGE, 0, 0, &result);
 	expect(code == -EAGAIN);
 	stage_world.self.cache.timeout_ms = 1000;
 	stage_share();
+}
+
+static void full_arena(void)
+{
+	stage_open(STAGE_FENCED, 2);
+	fill();
+}
+
+#define TENANT 1
+#define LIMIT 2
+
+/* There is free memory, but not for the tenant that writes. */
+static void full_tenant(void)
+{
+	stage_open(STAGE_FENCED, 2);
+	store_relaxed(&stage_world.self.cache.control.page->tenant, TENANT);
+	segment_set_room(stage_arena, TENANT, LIMIT);
+	fill();
 }
 
 static void set_large(void)
@@ -219,17 +236,28 @@ static void set_large(void)
 	weak_expect(stage_write(0, WRITE_SET, stage_key(0), large, LARGE, 0, 0, &result) == LARDER_OK);
 }
 
-static void make_room(void)
+static void keep_house(uint32_t limit)
 {
 	struct reclaim *reclaim = reclaim_create(&stage_threads[1], 1000000000u);
 
 	weak_expect(reclaim != NULL);
 	weak_expect(reclaim_add_client(reclaim, &stage_world.self.cache.control) == 0);
+	reclaim_tenants(reclaim)->tenants[TENANT].limit = limit;
 	for (int round = 0; round < 6; round++) {
 		reclaim_run(reclaim);
 		weak_pause();
 	}
 	reclaim_destroy(reclaim);
+}
+
+static void make_room(void)
+{
+	keep_house(0);
+}
+
+static void make_room_for_tenant(void)
+{
+	keep_house(LIMIT);
 }
 
 /* ---- waking the keeper ----------------------------------------------------------------------------------------------------- */
@@ -269,6 +297,7 @@ const struct weak_scenario weak_scenarios_cache[] = {
 	{ "lines", 2, two_comers, { come_and_go_0, come_and_go_1 }, check_sets },
 	{ "lines-held", 2, two_comers, { hold_line_0, hold_line_1 }, NULL },
 	{ "wait-for-room", 2, full_arena, { set_large, make_room }, NULL },
+	{ "wait-for-limit", 2, full_tenant, { set_large, make_room_for_tenant }, NULL },
 	{ "wake-keeper", 2, nearly_low, { set_and_wake, wait_for_call }, NULL },
 	{ 0 },
 };
