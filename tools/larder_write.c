@@ -152,6 +152,7 @@ typedef int count_call(larder *cache, const void *key, size_t key_size, int64_t 
 static enum outcome count(struct invocation *invocation, count_call *call)
 {
 	struct larder_incr_options options = LARDER_INCR_OPTIONS;
+	char quoted[TEXT_QUOTED_BYTES];
 	enum outcome outcome;
 	struct bytes key;
 	int64_t delta = 1, value;
@@ -173,6 +174,9 @@ static enum outcome count(struct invocation *invocation, count_call *call)
 	options.ttl_ms = invocation->ttl_ms;
 	options.flags = invocation->given & OPTION_INITIAL ? LARDER_INCR_CREATE : 0;
 	result = call(invocation->cache, key.data, key.size, delta, &options, &value);
+	if (result == LARDER_MISS && !invocation->json)
+		return invocation_fail(invocation, OUTCOME_NO, "%s: %s; make it with --initial NUMBER",
+		                       text_quote(key.data, key.size, quoted), larder_strerror(result));
 	if (result != 0)
 		return invocation_result(invocation, key, result);
 	if (invocation->json) {

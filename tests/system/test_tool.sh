@@ -163,6 +163,7 @@ test_cas() {
 
 test_count() {
 	t 1 '' incr n
+	complains 'make it with --initial'
 	t 0 10 incr n --initial 10
 	t 0 11 incr n
 	t 0 16 incr n 5
