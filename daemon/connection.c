@@ -13,14 +13,12 @@
  * hang-up we ask for the lease, and again from time to time and when memory is wanted. A new keeper asks everybody, and
  * hangs up on who has none: he was not let in yet, and begins again (client/session.c), or is gone.
  *
- * Nothing here waits for a client. A client that does not take its reply is not asked for its next request; one whose
- * write finds no memory is tried again for a while. What it can make us hold is one reply and one request.
+ * What it asks for when it is attached: serve.c.
  */
 #include "daemon/connection.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +26,8 @@
 #include <unistd.h>
 
 #include "arena/lease.h"
-#include "base/clock.h"
 #include "base/failpoint.h"
-#include "daemon/deferred.h"
+#include "daemon/connection_internal.h"
 #include "daemon/hello.h"
 #include "daemon/log.h"
 #include "daemon/message.h"
@@ -44,26 +41,6 @@
 #define GREETINGS_MAX 64     /* connections beside those that max_clients allows */
 #define DEPOSITS_MAX 16      /* unanswered ones: so few that the answers always have room in the socket */
 
-enum state { GREETING, KEEPING, ATTACHED, LEAVING };
-
-struct connection {
-	LIST_ENTRY(connection) all;
-	TAILQ_ENTRY(connection) waiting; /* in keeper->undeposited or keeper->deferred */
-	struct keeper *keeper;
-	enum state state;
-	bool stranger, undeposited; /* it is to be refused; the supervisor has not been asked yet */
-	uint64_t id;                /* 0: none yet */
-	struct peer peer;
-	int socket, control_fd, pidfd, lease_fd; /* -1: none */
-	uint32_t ask_ms;                         /* LEAVING: when to ask for the lease after this time */
-	struct control control;                  /* in use from KEEPING on */
-	uint32_t tenant;                         /* whose what it writes is */
-	struct event readable, writable, death, timer;
-	struct wire_reply reply; /* the one that did not go out, while writable is pending */
-	struct debt *debt;       /* note of the request in hand; NULL: none */
-	struct deferred *deferred;
-};
-
 static void set_timer(struct connection *connection, uint32_t milliseconds)
 {
 	const struct timeval delay = { milliseconds / 1000, milliseconds % 1000 * 1000 };
@@ -73,19 +50,9 @@ static void set_timer(struct connection *connection, uint32_t milliseconds)
 
 /* ---- end --------------------------------------------------------------------------------------------------------- */
 
-static void drop_deferred(struct connection *connection)
-{
-	if (!connection->deferred)
-		return;
-	TAILQ_REMOVE(&connection->keeper->deferred, connection, waiting);
-	connection->keeper->deferred_bytes -= connection->deferred->bytes;
-	free(connection->deferred);
-	connection->deferred = NULL;
-}
-
 static void close_socket(struct connection *connection)
 {
-	drop_deferred(connection);
+	serve_drop_deferred(connection);
 	if (connection->undeposited)
 		TAILQ_REMOVE(&connection->keeper->undeposited, connection, waiting);
 	connection->undeposited = false;
@@ -144,7 +111,7 @@ static void leave(struct connection *connection)
 	failpoint("client.destroyed");
 }
 
-static void hang_up(struct connection *connection)
+void connection_hang_up(struct connection *connection)
 {
 	if (connection->state == GREETING) {
 		destroy(connection);
@@ -169,16 +136,15 @@ void connection_ask_all(struct keeper *keeper)
 		if (connection->state == LEAVING)
 			leave(connection);
 		else if (connection->state == ATTACHED && control_used(&connection->control) && gone(connection))
-			hang_up(connection);
+			connection_hang_up(connection);
 	}
 }
 
-/* The client broke the protocol. */
-static void disconnect(struct connection *connection, const char *why)
+void connection_disconnect(struct connection *connection, const char *why)
 {
 	log_provoked(LOG_WARNING, "disconnected process %d of user %u: %s", (int)connection->peer.pid,
 	             (unsigned int)connection->peer.uid, why);
-	hang_up(connection);
+	connection_hang_up(connection);
 }
 
 static void on_death(evutil_socket_t fd, short events, void *context)
@@ -189,7 +155,7 @@ static void on_death(evutil_socket_t fd, short events, void *context)
 	/* The pidfd stays readable: without this the loop would spin while leave() has to come back. */
 	event_del(&connection->death);
 	failpoint("client.dead");
-	hang_up(connection);
+	connection_hang_up(connection);
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *context)
@@ -198,137 +164,9 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 
 	(void)fd, (void)events;
 	if (connection->state == GREETING)
-		disconnect(connection, "it connected and said nothing");
+		connection_disconnect(connection, "it connected and said nothing");
 	else
 		leave(connection);
-}
-
-/* ---- writes ------------------------------------------------------------------------------------------------------ */
-
-/* False: the connection is gone, or waits until the client has taken earlier replies. */
-static bool send_reply(struct connection *connection)
-{
-	int result = message_send(connection->socket, &connection->reply, sizeof connection->reply, NULL, 0);
-
-	if (result == 0) {
-		failpoint("request.answered");
-		debt_settle(connection->debt);
-		connection->debt = NULL;
-		return true;
-	}
-	if (result == -EAGAIN) {
-		event_del(&connection->readable);
-		event_add(&connection->writable, NULL);
-	} else {
-		hang_up(connection);
-	}
-	return false;
-}
-
-static void on_writable(evutil_socket_t fd, short events, void *context)
-{
-	struct connection *connection = context;
-
-	(void)fd, (void)events;
-	if (send_reply(connection))
-		event_add(&connection->readable, NULL);
-}
-
-/* False as send_reply. */
-static bool answer(struct connection *connection, uint64_t request_id, int result, const struct write_result *done)
-{
-	const struct write_result none = { 0 }, *told = done ? done : &none;
-
-	connection->reply = (struct wire_reply){ WIRE_REPLY, result, request_id, told->version, told->value };
-	failpoint("request.done");
-	return send_reply(connection);
-}
-
-/* Puts a write aside that found no memory. False: there is no place for it. */
-static bool defer(struct connection *connection, uint64_t request_id, const struct write_request *request)
-{
-	struct keeper *keeper = connection->keeper;
-
-	connection->deferred = deferred_create(request, request_id, DEFERRED_BYTES_MAX - keeper->deferred_bytes);
-	if (!connection->deferred)
-		return false;
-	keeper->deferred_bytes += connection->deferred->bytes;
-	TAILQ_INSERT_TAIL(&keeper->deferred, connection, waiting);
-	event_del(&connection->readable); /* requests are answered in order */
-	keeper_return_soon(keeper);
-	return true;
-}
-
-void connection_retry_deferred(struct keeper *keeper)
-{
-	struct connection *connection = TAILQ_FIRST(&keeper->deferred), *next;
-	uint64_t now_ms = monotonic_ms();
-
-	for (; connection; connection = next) {
-		struct deferred *deferred = connection->deferred;
-		uint64_t request_id = deferred->request_id;
-		struct write_result done = { 0 };
-		int result = keeper_write(keeper, connection->tenant, &deferred->request, &done);
-
-		next = TAILQ_NEXT(connection, waiting);
-		if (result == -EAGAIN && now_ms < deferred->until_ms)
-			continue;
-		drop_deferred(connection);
-		if (answer(connection, request_id, result, &done))
-			event_add(&connection->readable, NULL);
-	}
-}
-
-/*
- * Notes that the next request, which is still in the socket, will be owed a reply. In this order nothing is lost when
- * this process is killed: at worst the next keeper gives a request two answers, of which clients take the first.
- */
-static void note_request(struct connection *connection)
-{
-	struct wire_request head;
-	const size_t size = offsetof(struct wire_request, id) + sizeof head.id;
-
-	if (message_peek(connection->socket, &head, size) == (ssize_t)size)
-		connection->debt = debt_incur(connection->keeper->debts, connection->id, head.id);
-	failpoint("request.noted");
-}
-
-/* Another size is wanted. False as serve. */
-static bool serve_resize(struct connection *connection, size_t size, int fd)
-{
-	struct wire_resize wire;
-	struct write_result done = { 0 };
-
-	if (request_read_resize(connection->keeper->message, size, fd, &wire)) {
-		disconnect(connection, "it sent a malformed request");
-		return false;
-	}
-	return answer(connection, wire.id,
-	              keeper_resize(connection->keeper, &connection->peer, wire.bytes, &done.value), &done);
-}
-
-/* Does one request. False: the connection is gone, or has to wait. */
-static bool serve(struct connection *connection, size_t size, int fd)
-{
-	struct keeper *keeper = connection->keeper;
-	struct wire_request wire;
-	struct write_request request;
-	struct write_result done = { 0 };
-	int result;
-
-	if (request_is_resize(keeper->message, size))
-		return serve_resize(connection, size, fd);
-	result = request_read(&keeper->cache.arena, keeper->message, size, fd, keeper->payload, &wire, &request);
-	if (result == -EPROTO) {
-		disconnect(connection, "it sent a malformed request");
-		return false;
-	}
-	failpoint("request.taken");
-	if (result == 0)
-		result = keeper_write_now(keeper, connection->tenant, &request, &done);
-	if (result == -EAGAIN && defer(connection, wire.id, &request))
-		return false;
-	return answer(connection, wire.id, result, &done);
 }
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
@@ -345,7 +183,7 @@ static void send_welcome(struct connection *connection, int result, const char *
 		log_provoked(LOG_NOTICE, "refused process %d of user %u: %s", (int)connection->peer.pid,
 		             (unsigned int)connection->peer.uid, text);
 		message_send(connection->socket, &welcome, sizeof welcome, NULL, 0);
-		hang_up(connection);
+		connection_hang_up(connection);
 		return;
 	}
 	welcome.client_id = connection->id;
@@ -360,7 +198,7 @@ static void send_welcome(struct connection *connection, int result, const char *
 	log_debug("client %" PRIu64 " is process %d of user %u", connection->id, (int)connection->peer.pid,
 	          (unsigned int)connection->peer.uid);
 	if (sent)
-		hang_up(connection);
+		connection_hang_up(connection);
 	else
 		event_add(&connection->readable, NULL);
 }
@@ -503,19 +341,20 @@ static void on_readable(evutil_socket_t fd, short events, void *context)
 		ssize_t size;
 
 		if (connection->state == ATTACHED)
-			note_request(connection);
+			serve_note(connection);
 		size = message_receive(fd, keeper->message, REQUEST_MESSAGE_MAX, fds, &count);
 		if (size == -EAGAIN)
 			return;
 		more = false;
 		if (size == -EPROTO || count > 1)
-			disconnect(connection, "it sent a message or more descriptors than the protocol knows");
+			connection_disconnect(connection,
+			                      "it sent a message or more descriptors than the protocol knows");
 		else if (size <= 0)
-			hang_up(connection);
+			connection_hang_up(connection);
 		else if (connection->state == GREETING)
 			greet(connection, (size_t)size, count ? fds[0] : -1);
 		else
-			more = serve(connection, (size_t)size, count ? fds[0] : -1);
+			more = serve_request(connection, (size_t)size, count ? fds[0] : -1);
 		message_close(fds, count);
 		if (count)
 			request_forget(&keeper->cache.arena, keeper->payload);
@@ -532,7 +371,7 @@ static struct connection *create(struct keeper *keeper, int socket, enum state s
 		.keeper = keeper, .state = state, .socket = socket, .control_fd = -1, .pidfd = -1, .lease_fd = -1
 	};
 	event_assign(&connection->readable, keeper->loop, socket, EV_READ | EV_PERSIST, on_readable, connection);
-	event_assign(&connection->writable, keeper->loop, socket, EV_WRITE, on_writable, connection);
+	event_assign(&connection->writable, keeper->loop, socket, EV_WRITE, serve_on_writable, connection);
 	evtimer_assign(&connection->timer, keeper->loop, on_timer, connection);
 	LIST_INSERT_HEAD(&keeper->connections, connection, all);
 	keeper->connection_count++;
@@ -590,11 +429,11 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 	peer_of(connection->socket, &connection->peer);
 	assign(connection);
 	if (gone(connection)) {
-		hang_up(connection);
+		connection_hang_up(connection);
 		return 0;
 	}
 	event_add(&connection->readable, NULL);
 	if (connection->debt)
-		answer(connection, load_relaxed(&connection->debt->request_id), -EIO, NULL);
+		serve_answer(connection, load_relaxed(&connection->debt->request_id), -EIO, NULL);
 	return 0;
 }
