@@ -6,6 +6,22 @@
 #include "cache/cache.h"
 #include "index/index.h"
 
+#define LIFE_MAX_MS (UINT64_C(1) << 50) /* longer lives are cut to 35,000 years */
+
+/* Hybrid logical clock: milliseconds in the upper 48 bits; below them the fraction of the millisecond, or a count. */
+static inline uint64_t version_of(uint64_t now_ns)
+{
+	return (now_ns / NS_PER_MS) << 16 | (now_ns % NS_PER_MS << 16) / NS_PER_MS;
+}
+
+/* When a life that begins now is over; 0: never. */
+static inline uint64_t expiry_of(uint64_t now_ms, uint64_t ttl_ms)
+{
+	if (ttl_ms == 0)
+		return 0;
+	return now_ms + (ttl_ms < LIFE_MAX_MS ? ttl_ms : LIFE_MAX_MS);
+}
+
 /* Adds to a counter of the thread's own line; nobody else writes it. */
 static inline void count(atomic_u64 *counter, uint64_t by)
 {

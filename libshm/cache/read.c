@@ -11,6 +11,7 @@
 #include "cache/internal.h"
 #include "cache/large.h"
 #include "cache/pin.h"
+#include "cache/plain.h"
 #include "cache/usage.h"
 
 static inline void describe(const struct object_view *object, uint64_t ttl_ms, uint64_t value_size, uint64_t version,
@@ -49,52 +50,8 @@ static inline int copy_out(const struct object_view *object, uint64_t ttl_ms, vo
 /*
  * Lookups in an arena larger than the caches spend their time waiting for memory, and a processor that may look some hundred
  * instructions ahead waits for several at once if they are short. So what nearly all reads are has a way of its own: a short
- * key, where it is likeliest, of an object that is no counter. All else goes the general way.
+ * key, where it is likeliest, of an object that is no counter (plain.h). All else goes the general way.
  */
-struct plain {
-	const struct object *object;
-	const unsigned char *value;
-	uint64_t value_size;
-	uint64_t expires_ms;
-	uint32_t user_flags;
-};
-
-#define PLAIN_BYTES (sizeof(struct object) + sizeof(uint64_t) + sizeof(uint32_t) + HASH_SHORT_MAX)
-#define PLAIN_HEAD_MASK UINT64_C(0xffffff) /* flags and key size */
-#define PLAIN_FLAGS ((uint64_t)(OBJECT_EXPIRES | OBJECT_FLAGS) << OBJECT_FLAGS_SHIFT)
-_Static_assert(OBJECT_FLAGS_SHIFT == 16, "flags stand above the key size, and nothing between");
-
-/* Whether the object of a slot word is plain and has this key, which is short. */
-static inline __attribute__((always_inline)) bool open_plain(const struct arena *arena, uint64_t word, const void *key,
-                                                             size_t key_size, struct plain *ret_plain)
-{
-	const uint64_t offset = slot_offset(word);
-	const unsigned char *start = arena->base + offset;
-	uint64_t head, key_start = sizeof(struct object), value_start;
-
-	if (__builtin_expect(offset > arena->bytes - PLAIN_BYTES, 0))
-		return false;
-	ret_plain->object = (const struct object *)(const void *)start;
-	head = load_relaxed(&ret_plain->object->head);
-	ret_plain->expires_ms = 0;
-	ret_plain->user_flags = 0;
-	if (__builtin_expect((head & PLAIN_HEAD_MASK) != key_size, 0)) {
-		if (__builtin_expect((head & PLAIN_HEAD_MASK & ~PLAIN_FLAGS) != key_size, 0))
-			return false;
-		key_start = object_key_start((uint32_t)(head >> OBJECT_FLAGS_SHIFT & UINT8_MAX));
-		if (head >> OBJECT_FLAGS_SHIFT & OBJECT_EXPIRES)
-			memcpy(&ret_plain->expires_ms, start + sizeof(struct object), sizeof ret_plain->expires_ms);
-		if (head >> OBJECT_FLAGS_SHIFT & OBJECT_FLAGS)
-			memcpy(&ret_plain->user_flags, start + key_start - sizeof ret_plain->user_flags,
-			       sizeof ret_plain->user_flags);
-	}
-	if (__builtin_expect(!bytes_equal(start + key_start, key, key_size), 0))
-		return false;
-	ret_plain->value_size = head >> OBJECT_VALUE_SIZE_SHIFT;
-	value_start = align_up(key_start + key_size, object_value_alignment(ret_plain->value_size));
-	ret_plain->value = start + value_start;
-	return __builtin_expect(value_start + ret_plain->value_size <= arena->bytes - offset, 1);
-}
 
 static inline void describe_plain(const struct plain *plain, uint64_t ttl_ms, struct larder_item *ret_item)
 {
@@ -250,7 +207,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	guess = index_guess(arena, guess);
 	fetch_object(arena, guess); /* where the value begins is known only when the first line has come */
 	if (__builtin_expect(slot_is_object(guess), 1) &&
-	    __builtin_expect(open_plain(arena, guess, key, key_size, &plain), 1) &&
+	    __builtin_expect(plain_open(arena, guess, key, key_size, &plain), 1) &&
 	    __builtin_expect(plain.value_size <= buffer_size, 1) &&
 	    __builtin_expect(!expired(arena, plain.expires_ms, ret_item, &ttl_ms), 1)) {
 		memcpy(buffer, plain.value, plain.value_size);
@@ -370,7 +327,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	guess = index_guess(arena, guess);
 	fetch_object(arena, guess);
 	if (__builtin_expect(slot_is_object(guess), 1) &&
-	    __builtin_expect(open_plain(arena, guess, key, key_size, &plain), 1) &&
+	    __builtin_expect(plain_open(arena, guess, key, key_size, &plain), 1) &&
 	    __builtin_expect(!cache_expired_coarsely(arena, plain.expires_ms, &ttl_ms), 1)) {
 		segment = (uint32_t)(slot_offset(guess) >> arena->segment_shift);
 		pin(thread, segment);
@@ -476,7 +433,7 @@ static struct group_sum read_group(const struct arena *arena, const uint64_t has
 
 		if (__builtin_expect(slot_is_object(guesses[i]) && hash_is_short(entry->key_size) && entry->key &&
 		                             entry->buffer &&
-		                             open_plain(arena, guesses[i], entry->key, entry->key_size, &plain) &&
+		                             plain_open(arena, guesses[i], entry->key, entry->key_size, &plain) &&
 		                             plain.value_size <= entry->buffer_size &&
 		                             !cache_expired(arena, plain.expires_ms, &now_ms, &ttl_ms),
 		                     1)) {

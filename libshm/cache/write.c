@@ -16,6 +16,7 @@
 #include "base/platform.h"
 #include "cache/internal.h"
 #include "cache/large.h"
+#include "cache/replace.h"
 #include "cache/usage.h"
 #include "index/split.h"
 
@@ -43,27 +44,13 @@ struct writer {
 	int64_t old_number;
 };
 
-#define WRITE_ATTEMPTS 1000u            /* so often others may be faster before the time is looked at */
-#define SUCCESSION_MS 200u              /* for the next larderd; as long as a pause between two tries to attach */
-#define LOOK_MS 100u                    /* how often who waits looks whether there is a larderd */
-#define LIFE_MAX_MS (UINT64_C(1) << 50) /* longer lives are cut to 35,000 years */
-
-/* Hybrid logical clock: milliseconds in the upper 48 bits; below them the fraction of the millisecond, or a count. */
-static uint64_t version_of(uint64_t now_ns)
-{
-	return (now_ns / NS_PER_MS) << 16 | (now_ns % NS_PER_MS << 16) / NS_PER_MS;
-}
+#define WRITE_ATTEMPTS 1000u /* so often others may be faster before the time is looked at */
+#define SUCCESSION_MS 200u   /* for the next larderd; as long as a pause between two tries to attach */
+#define LOOK_MS 100u         /* how often who waits looks whether there is a larderd */
 
 static uint64_t next_version(const struct writer *writer)
 {
 	return writer->now_version > writer->old_version ? writer->now_version : writer->old_version + 1;
-}
-
-static uint64_t expiry(const struct writer *writer, uint64_t ttl_ms)
-{
-	if (ttl_ms == 0)
-		return 0;
-	return writer->now_ms + (ttl_ms < LIFE_MAX_MS ? ttl_ms : LIFE_MAX_MS);
 }
 
 /* ---- what eviction knows of the key ---------------------------------------------------------------------------------- */
@@ -254,7 +241,7 @@ static int write_value(struct writer *writer)
 	struct value_parts parts = { .added = request->value, .added_size = request->value_size };
 	struct object_plan plan = {
 		.user_flags = request->flags,
-		.expires_ms = expiry(writer, request->ttl_ms),
+		.expires_ms = expiry_of(writer->now_ms, request->ttl_ms),
 	};
 
 	return store(writer, &plan, &parts);
@@ -300,7 +287,7 @@ static int write_touch(struct writer *writer)
 	struct object_plan plan = {
 		.flags = old->flags & OBJECT_COUNTER,
 		.user_flags = old->user_flags,
-		.expires_ms = expiry(writer, writer->request->ttl_ms),
+		.expires_ms = expiry_of(writer->now_ms, writer->request->ttl_ms),
 		.number = writer->old_number,
 	};
 
@@ -342,7 +329,7 @@ static int create_counter(struct writer *writer)
 	struct object_plan plan = {
 		.flags = OBJECT_COUNTER,
 		.user_flags = writer->request->flags,
-		.expires_ms = expiry(writer, writer->request->ttl_ms),
+		.expires_ms = expiry_of(writer->now_ms, writer->request->ttl_ms),
 		.number = writer->request->initial,
 	};
 
@@ -539,7 +526,9 @@ static void count_write(struct cache_thread *thread, const struct write_request 
 		cache_wake_keeper(thread->cache);
 }
 
-int cache_write(struct cache_thread *thread, const struct write_request *request, struct write_result *ret_result)
+/* Does whatever write there is. */
+static __attribute__((noinline)) int write_any(struct cache_thread *thread, const struct write_request *request,
+                                               struct write_result *ret_result)
 {
 	const struct cache *cache = thread->cache;
 	struct write_result written = { 0 };
@@ -595,4 +584,11 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 		*ret_result = written;
 	}
 	return result;
+}
+
+int cache_write(struct cache_thread *thread, const struct write_request *request, struct write_result *ret_result)
+{
+	if (__builtin_expect(cache_replace(thread, request, ret_result), 1))
+		return LARDER_OK;
+	return write_any(thread, request, ret_result);
 }

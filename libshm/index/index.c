@@ -274,14 +274,10 @@ bool index_find(const struct arena *arena, uint64_t hash, const void *key, size_
 
 enum index_result index_replace(const struct index_chain *chain, uint32_t generation, uint64_t offset, uint32_t heat)
 {
-	uint64_t word = chain->words[chain->found];
-	uint64_t new_word = slot_with_heat(slot_pack(chain->hash, generation, offset), heat);
+	atomic_u64 *slot = index_slot_at(chain, (uint32_t)chain->found);
 
-	/* R1 -> A1: a reader that finds the slot must find the object complete. */
-	if (!cas_acq_rel(index_slot_at(chain, (uint32_t)chain->found), &word, new_word))
-		return INDEX_AGAIN;
-	failpoint("publish.replaced");
-	return INDEX_DONE;
+	return slot_replace(slot, chain->words[chain->found], chain->hash, generation, offset, heat) ? INDEX_DONE
+	                                                                                             : INDEX_AGAIN;
 }
 
 static bool empty_slot(const struct index_chain *chain, uint32_t position)

@@ -73,6 +73,22 @@ static inline bool slot_is_empty(uint64_t word)
 	return !(word & (SLOT_OBJECT | SLOT_LINK));
 }
 
+/*
+ * Puts the object at a byte offset in the place of the one, of the same key, whose word was read in a slot. Nothing else has to be as it was: no key
+ * comes to the chain by it, and the word proves that the old object was still in place. False: it was not.
+ */
+static inline bool slot_replace(atomic_u64 *slot, uint64_t word, uint64_t hash, uint32_t generation, uint64_t offset,
+                                uint32_t heat)
+{
+	uint64_t new_word = slot_with_heat(slot_pack(hash, generation, offset), heat);
+
+	/* R1 -> A1: a reader that finds the slot must find the object complete. */
+	if (!cas_acq_rel(slot, &word, new_word))
+		return false;
+	failpoint("publish.replaced");
+	return true;
+}
+
 /* ---- finding buckets --------------------------------------------------------------------------------------------- */
 
 static inline struct bucket *index_buckets(const struct arena *arena, uint32_t segment)

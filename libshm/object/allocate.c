@@ -14,7 +14,6 @@
 
 #include "arena/extent.h"
 #include "base/failpoint.h"
-#include "object/object.h"
 
 #define RUN_OBJECTS 8 /* a run should hold some objects, so that its last, unused bytes weigh little */
 #define RUN_CHUNKS_LEAST 4
@@ -48,13 +47,6 @@ static uint32_t chunks_for(const struct arena *arena, uint64_t size)
 	return (uint32_t)best;
 }
 
-static void end_objects(const struct arena *arena, uint64_t offset)
-{
-	struct object *object = (struct object *)(void *)(arena->base + offset);
-
-	store_relaxed(&object->head, 0);
-}
-
 static void begin_run(const struct arena *arena, uint32_t segment, uint32_t generation, uint32_t chunk, uint32_t chunks,
                       struct allocator_run *ret_run)
 {
@@ -62,11 +54,18 @@ static void begin_run(const struct arena *arena, uint32_t segment, uint32_t gene
 	struct chunk_header *header = (struct chunk_header *)(void *)(arena->base + start);
 
 	*ret_run = (struct allocator_run){ start + sizeof *header, start + chunks * CHUNK_BYTES, segment, generation };
-	end_objects(arena, ret_run->next);
+	allocate_end_objects(arena, ret_run->next);
 	failpoint("run.ended");
 	/* R15 -> A15: a walker that sees the run must find the zero that ends its objects. */
 	store_release(&header->chunks, chunks);
 	failpoint("run.begun");
+}
+
+static uint64_t life_ms(uint64_t expires_ms, uint64_t now_ms)
+{
+	if (expires_ms == 0)
+		return 0;
+	return expires_ms > now_ms ? expires_ms - now_ms : 1;
 }
 
 /* Takes a new run and pins its segment. */
@@ -97,30 +96,19 @@ static int take_run(struct allocator *allocator, struct epoch_reader *reader, co
 int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena, enum pool pool,
                    uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
 {
-	uint64_t ttl_ms = expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0;
-	uint32_t slab = segment_slab_for(arena, allocator->tenant, pool, ttl_ms);
-	struct allocator_run *current = &allocator->runs[slab];
-	struct allocator_run run = *current;
-	bool fits = run.end - run.next >= size;
-	bool adopt = true;
+	uint32_t slab = segment_slab_for(arena, allocator->tenant, pool, life_ms(expires_ms, now_ms));
+	struct allocator_run *current = &allocator->runs[slab], run;
+	bool fits = current->end - current->next >= size;
+	int result;
 
-	if (!fits || !epoch_pin_write(reader, arena, run.segment, run.generation)) {
-		int result = take_run(allocator, reader, arena, slab, size, now_ms, &run);
-
-		if (result)
-			return result;
-		/* A run taken for one large object may leave less room than the old one still has. */
-		adopt = fits || run.end - run.next - size >= current->end - current->next;
-	}
-	failpoint("allocate.pinned");
-	if (expires_ms)
-		segment_raise_expiry(arena, run.segment, expires_ms);
-	*ret_allocation = (struct allocation){ run.next, size, run.end, run.segment, run.generation, slab };
-	run.next += size;
-	if (run.end > run.next)
-		end_objects(arena, run.next);
-	failpoint("allocate.reserved");
-	if (adopt)
+	if (allocate_in_run(allocator, reader, arena, slab, size, expires_ms, ret_allocation))
+		return 0;
+	result = take_run(allocator, reader, arena, slab, size, now_ms, &run);
+	if (result)
+		return result;
+	allocate_reserve(arena, &run, slab, size, expires_ms, ret_allocation);
+	/* A run taken for one large object may leave less room than the old one still has. */
+	if (fits || run.end - run.next >= current->end - current->next)
 		*current = run;
 	return 0;
 }
@@ -128,8 +116,7 @@ int allocate_begin(struct allocator *allocator, struct epoch_reader *reader, con
 int allocate_extent(struct epoch_reader *reader, uint32_t tenant, const struct arena *arena, enum pool pool,
                     uint64_t size, uint64_t expires_ms, uint64_t now_ms, struct allocation *ret_allocation)
 {
-	uint32_t slab = segment_slab_for(arena, tenant, pool,
-	                                 expires_ms ? (expires_ms > now_ms ? expires_ms - now_ms : 1) : 0);
+	uint32_t slab = segment_slab_for(arena, tenant, pool, life_ms(expires_ms, now_ms));
 	uint32_t length = extent_length_for(arena, size);
 	uint32_t segment, generation;
 	struct allocator_run run;
@@ -146,18 +133,13 @@ int allocate_extent(struct epoch_reader *reader, uint32_t tenant, const struct a
 		segment_raise_expiry(arena, segment, expires_ms);
 	*ret_allocation = (struct allocation){ run.next, size, run.end, segment, generation, slab };
 	if (run.end > run.next + size)
-		end_objects(arena, run.next + size);
+		allocate_end_objects(arena, run.next + size);
 	return 0;
 }
 
 void allocate_withdraw(const struct arena *arena, const struct allocation *allocation)
 {
-	end_objects(arena, allocation->offset);
-}
-
-void allocate_commit(struct epoch_reader *reader)
-{
-	epoch_unpin_write(reader);
+	allocate_end_objects(arena, allocation->offset);
 }
 
 void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
@@ -166,7 +148,7 @@ void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, c
 	struct allocator_run *run = &allocator->runs[allocation->slab];
 
 	failpoint("allocate.cancelling");
-	end_objects(arena, allocation->offset);
+	allocate_end_objects(arena, allocation->offset);
 	failpoint("allocate.cancelled");
 	/* The room goes on as the current run: it is the same one, or one that has at least the object's size. */
 	*run = (struct allocator_run){ allocation->offset, allocation->end, allocation->segment,

@@ -8,6 +8,7 @@
 #define LARDER_OBJECT_ALLOCATE_H
 
 #include "epoch/epoch.h"
+#include "object/object.h"
 
 /* Free room of one run, in byte offsets of the arena. */
 struct allocator_run {
@@ -30,6 +31,44 @@ struct allocation {
 	uint32_t slab;
 };
 
+/* Behind the last object of a run. */
+static inline void allocate_end_objects(const struct arena *arena, uint64_t offset)
+{
+	struct object *object = (struct object *)(void *)(arena->base + offset);
+
+	store_relaxed(&object->head, 0);
+}
+
+/* Reserves the next bytes of a run that has so many, in a segment that is pinned. */
+static inline __attribute__((always_inline)) void allocate_reserve(const struct arena *arena, struct allocator_run *run,
+                                                                   uint32_t slab, uint64_t size, uint64_t expires_ms,
+                                                                   struct allocation *ret_allocation)
+{
+	failpoint("allocate.pinned");
+	if (expires_ms)
+		segment_raise_expiry(arena, run->segment, expires_ms);
+	*ret_allocation = (struct allocation){ run->next, size, run->end, run->segment, run->generation, slab };
+	run->next += size;
+	if (run->end > run->next)
+		allocate_end_objects(arena, run->next);
+	failpoint("allocate.reserved");
+}
+
+/* As allocate_begin, where there is room in the thread's run of a slab. False: there is not, and nothing is pinned. */
+static inline __attribute__((always_inline)) bool allocate_in_run(struct allocator *allocator,
+                                                                  struct epoch_reader *reader,
+                                                                  const struct arena *arena, uint32_t slab,
+                                                                  uint64_t size, uint64_t expires_ms,
+                                                                  struct allocation *ret_allocation)
+{
+	struct allocator_run *run = &allocator->runs[slab];
+
+	if (run->end - run->next < size || !epoch_pin_write(reader, arena, run->segment, run->generation))
+		return false;
+	allocate_reserve(arena, run, slab, size, expires_ms, ret_allocation);
+	return true;
+}
+
 /*
  * Reserves room in a pool for an object of size bytes (object_size) that expires at expires_ms (0: never) and pins its
  * segment for writing. The caller writes the object, and either publishes it and calls allocate_commit, or allocate_cancel.
@@ -49,7 +88,10 @@ int allocate_extent(struct epoch_reader *reader, uint32_t tenant, const struct a
 void allocate_withdraw(const struct arena *arena, const struct allocation *allocation);
 
 /* The object is published, or may be. */
-void allocate_commit(struct epoch_reader *reader);
+static inline void allocate_commit(struct epoch_reader *reader)
+{
+	epoch_unpin_write(reader);
+}
 
 /* The object was not published; its room is used again. */
 void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,

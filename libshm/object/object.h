@@ -17,6 +17,7 @@
 #endif
 
 #include "arena/segment.h"
+#include "base/failpoint.h"
 
 /* One object, looked at once: nothing here is read from shared memory again, and all of it lies inside the arena. */
 struct object_view {
@@ -186,14 +187,60 @@ struct object_plan {
 	int64_t number; /* of a counter */
 };
 
+/* memmove for the sizes that keys have, inline up to 32 bytes: all is read before any is written. */
+static inline __attribute__((always_inline)) void bytes_copy(unsigned char *to, const void *from, size_t size)
+{
+	unsigned char first[16], last[16];
+
+	if (__builtin_expect(size < 16 || size > 32, 0)) {
+		memmove(to, from, size);
+		return;
+	}
+	memcpy(first, from, 16);
+	memcpy(last, (const unsigned char *)from + size - 16, 16);
+	memcpy(to, first, 16);
+	memcpy(to + size - 16, last, 16);
+}
+
 /*
  * Writes header and key into reserved memory, and a counter's words. Return: where the value's bytes go. Nobody sees the
- * object before object_publish.
+ * object before it is published. The key may be another object's.
  */
-unsigned char *object_write(const struct arena *arena, uint64_t offset, const struct object_plan *plan);
+static inline __attribute__((always_inline)) unsigned char *object_write(const struct arena *arena, uint64_t offset,
+                                                                         const struct object_plan *plan)
+{
+	unsigned char *start = arena->base + offset;
+	struct object *object = (struct object *)(void *)start;
+	uint64_t key_start = object_key_start(plan->flags);
+
+	object->version = plan->version;
+	failpoint("object.begun");
+	if (plan->flags & OBJECT_EXPIRES)
+		memcpy(start + sizeof *object, &plan->expires_ms, sizeof plan->expires_ms);
+	if (plan->flags & OBJECT_FLAGS)
+		memcpy(start + key_start - sizeof plan->user_flags, &plan->user_flags, sizeof plan->user_flags);
+	bytes_copy(start + key_start, plan->key, plan->key_size);
+	if (plan->flags & OBJECT_COUNTER) {
+		uint64_t words = align_up(offset + key_start + plan->key_size, sizeof(struct counter));
+		struct counter *counter = (struct counter *)(void *)(arena->base + words);
+
+		store_relaxed(&counter->value, (uint64_t)plan->number);
+		store_relaxed(&counter->version, plan->version << 1);
+		return NULL;
+	}
+	return start + align_up(key_start + plan->key_size, object_value_alignment(plan->value_size));
+}
 
 /* Lets walkers of the segment see the object: everything in it is written. */
-void object_complete(const struct arena *arena, uint64_t offset, const struct object_plan *plan);
+static inline void object_complete(const struct arena *arena, uint64_t offset, const struct object_plan *plan)
+{
+	struct object *object = (struct object *)(void *)(arena->base + offset);
+
+	/* R10 -> A10: a walker that sees a key size must find the rest of the object. */
+	store_release(&object->head, (uint64_t)plan->value_size << OBJECT_VALUE_SIZE_SHIFT |
+	                                     (uint64_t)plan->flags << OBJECT_FLAGS_SHIFT | plan->key_size);
+	failpoint("object.completed");
+}
 
 /* A counter's two words of one moment, or of two: then the version is older than the value, which is safe for cas. */
 static inline int64_t counter_read(struct counter *counter, uint64_t *ret_version)

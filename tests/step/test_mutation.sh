@@ -56,12 +56,14 @@ build
 if sound --only set; then count "larder as it is" yes; else count "larder as it is" no; fi
 mutant "published before it is complete" libshm/cache/write.c \
 	's/(\tobject_complete\(arena, room\.offset, plan\);\n)(\tresult = publish\(writer, room\.generation[^\n]*\n)/$2$1/' "set, "
+mutant "replaced before the new object is complete" libshm/cache/replace.c \
+	's/(\tobject_complete\(arena, room\.offset, plan\);\n)(.*?\t\treturn false;\n\t\}\n)/$2$1/s' "set, "
 mutant "the intent is cleared before the object is placed" libshm/index/index.c \
 	's/(\tif \(slot && word && slot_is_empty.*?\n)(\tfailpoint\("publish.intent_placed"\);\n)(.*?control_without_intent\(control\)\);\n)/$3$1/s' "set, "
 mutant "an overflow bucket is linked before the object is in it" libshm/index/index.c \
 	's/(\t\tif \(mirrored != moving && !cas_acq_rel\(&overflow->slots\[0\], &mirrored, moving\)\)\n\t\t\tcontinue;\n)(.*?\t\tif \(cas_acq_rel\(last, &moving, link\)\) \{\n)/$2\t\t\tcas_acq_rel(&overflow->slots[0], &mirrored, moving);\n/s' "overflow bucket"
 mutant "a run begins before the end of its objects is marked" libshm/object/allocate.c \
-	's/(\tend_objects\(arena, ret_run->next\);\n)(.*?\tstore_release\(&header->chunks, chunks\);\n)/$2$1/s' "used up"
+	's/(\tallocate_end_objects\(arena, ret_run->next\);\n)(.*?\tstore_release\(&header->chunks, chunks\);\n)/$2$1/s' "used up"
 mutant "a bucket is left before it is copied" libshm/index/split.c \
 	's/(?=\tif \(!complete\) \{\n)/\tleave_bucket(arena, segment, home);\n/' "bucket"
 mutant "a segment is retired before its objects are unlinked" daemon/reclaim.c \

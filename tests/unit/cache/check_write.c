@@ -25,7 +25,7 @@ static void freeze(struct world *world, const char *key)
 }
 
 /* Return: the key's version, or 0. */
-static uint64_t prepare(struct world *world, enum before before)
+static uint64_t prepare(struct world *world, const char *key, enum before before)
 {
 	uint64_t version = 0;
 
@@ -34,25 +34,25 @@ static uint64_t prepare(struct world *world, enum before before)
 	case BEFORES:
 		break;
 	case TEXT:
-		version = put_with(world, "key", "text", 0, 7);
+		version = put_with(world, key, "text", 0, 7);
 		break;
 	case DIGITS:
-		version = put_with(world, "key", "41", 0, 7);
+		version = put_with(world, key, "41", 0, 7);
 		break;
 	case EXPIRED:
-		put_with(world, "key", "41", 1000, 7);
+		put_with(world, key, "41", 1000, 7);
 		world_advance(world, 1000);
 		break;
 	case EXPIRED_COUNTER:
-		create_counter(world, "key", 41, 1000, 7);
+		create_counter(world, key, 41, 1000, 7);
 		world_advance(world, 1000);
 		break;
 	case COUNTER:
-		version = create_counter(world, "key", 41, 0, 7);
+		version = create_counter(world, key, 41, 0, 7);
 		break;
 	case FROZEN:
-		version = create_counter(world, "key", 41, 0, 7);
-		freeze(world, "key");
+		version = create_counter(world, key, 41, 0, 7);
+		freeze(world, key);
 		break;
 	}
 	return version;
@@ -139,10 +139,10 @@ static bool keeps_flags(enum write_operation operation)
 	return operation == WRITE_APPEND || operation == WRITE_TOUCH || operation == WRITE_INCR;
 }
 
-static void check_row(const struct row *row, enum before before)
+static void check_row(const struct row *row, const char *key, enum before before)
 {
 	const char *expected = row->outcome[before];
-	struct write_request request = write_of(row->operation, "key", row->value);
+	struct write_request request = write_of(row->operation, key, row->value);
 	struct write_result result = { .version = 1 };
 	struct larder_item item_before, item;
 	char text_before[VALUE_TEXT], text[VALUE_TEXT];
@@ -152,17 +152,17 @@ static void check_row(const struct row *row, enum before before)
 	int code;
 
 	world_start(&world, MIB);
-	version = prepare(&world, before);
+	version = prepare(&world, key, before);
 	request.delta = row->delta;
 	request.initial = -5;
 	request.incr_flags = row->create ? LARDER_INCR_CREATE : 0;
 	request.expected_version = row->version == RIGHT_VERSION ? version : row->version == WRONG_VERSION ? 12345 : 0;
-	value_before = get(&world, "key", text_before, &item_before);
+	value_before = get(&world, key, text_before, &item_before);
 	ck_assert_uint_eq(item_before.version, version);
 	code = cache_write(&world.self.thread, &request, &result);
 	ck_assert_msg(code == result_of(expected), "%s, %s: %d, not %d", row->name, before_names[before], code,
 	              result_of(expected));
-	value = get(&world, "key", text, &item);
+	value = get(&world, key, text, &item);
 	ck_assert_msg(strcmp(value, code == 0 ? expected : value_before) == 0, "%s, %s: \"%s\"", row->name,
 	              before_names[before], value);
 	if (code != 0) {
@@ -181,8 +181,10 @@ static void check_row(const struct row *row, enum before before)
 
 START_TEST(test_operation)
 {
-	for (enum before before = ABSENT; before < BEFORES; before++)
-		check_row(&rows[_i], before);
+	for (enum before before = ABSENT; before < BEFORES; before++) {
+		check_row(&rows[_i], "key", before);
+		check_row(&rows[_i], "a key with its own ways", before); /* cache/plain.h */
+	}
 }
 END_TEST
 
