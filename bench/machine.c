@@ -90,6 +90,21 @@ uint64_t machine_memory_available(void)
 	return available;
 }
 
+uint64_t machine_huge_free(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t pages, available = 0;
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "HugePages_Free: %" SCNu64, &pages) == 1)
+			available = pages * HUGE_PAGE_BYTES;
+	fclose(file);
+	return available;
+}
+
 uint64_t machine_page_bytes(const void *address)
 {
 	const uint64_t wanted = (uintptr_t)address;

@@ -42,6 +42,9 @@ struct machine_memory {
 int machine_memory_map(uint64_t bytes, uint64_t page_bytes, struct machine_memory *ret_memory);
 void machine_memory_unmap(struct machine_memory *memory);
 
+/* Bytes of reserved huge pages that nobody has. */
+uint64_t machine_huge_free(void);
+
 /*
  * The page size that the kernel has really put under the mapping in which address lies: transparent huge pages count
  * when at least nine tenths of what is resident is on them. 0: /proc does not say.

@@ -11,6 +11,7 @@
 
 #include "bench/drivers/in_process.h"
 #include "bench/drivers/loops.h"
+#include "bench/machine.h"
 
 #define THREAD 0
 #define SLOTS_PER_KEY \
@@ -24,7 +25,7 @@ struct session {
 	unsigned since_quiet;
 };
 
-/* Without huge pages where larder has none. Nothing of it is shared with other processes. */
+/* Its huge pages are reserved ones only; without where larder has none, or too few are reserved. Nothing of it is shared with other processes. */
 static int start_environment(const struct driver_setup *setup, char why[DRIVER_WHY_BYTES])
 {
 	const uint64_t bytes = (uint64_t)setup->keys * SLOTS_PER_KEY * 2 * (64 + 16) + (UINT64_C(64) << 20);
@@ -39,7 +40,7 @@ static int start_environment(const struct driver_setup *setup, char why[DRIVER_W
 		cpus,
 		"-m",
 		memory,
-		setup->page_bytes == HUGE_PAGE_BYTES ? "--in-memory" : "--no-huge",
+		setup->page_bytes == HUGE_PAGE_BYTES && machine_huge_free() > bytes ? "--in-memory" : "--no-huge",
 		NULL,
 	};
 

@@ -156,6 +156,54 @@ static int populate_size(int fd, struct arena_size size, bool huge)
 	return populate(fd, plan.system_segments * plan.segment_bytes, (segments - system) * plan.segment_bytes);
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+/*
+ * Where the kernel chooses the address, huge pages can be mapped as such only by chance. So more is taken than is needed, and what is not, given back.
+ */
+static void *map_aligned(int fd, uint64_t bytes, int protection)
+{
+	uint64_t spare = bytes >= HUGE_PAGE ? HUGE_PAGE : 0;
+	unsigned char *reserved, *base;
+	int error;
+
+	if (spare == 0)
+		return mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
+	reserved = mmap(NULL, bytes + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (reserved == MAP_FAILED)
+		return MAP_FAILED;
+	base = reserved + (0 - (uintptr_t)reserved) % HUGE_PAGE;
+	if (mmap(base, bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		error = errno;
+		munmap(reserved, bytes + spare);
+		errno = error;
+		return MAP_FAILED;
+	}
+	if (base > reserved)
+		munmap(reserved, (size_t)(base - reserved));
+	if (base < reserved + spare)
+		munmap(base + bytes, (size_t)(reserved + spare - base));
+	return base;
+}
+
+/*
+ * Puts ordinary memory on huge pages all the same, which the kernel does on request since Linux 6.1, whatever its policy for shared memory
+ * is, as far as it finds room. They need not be reserved, and there may be holes in them. Return: whether all of it is now.
+ */
+static bool join_pages(int fd, uint64_t bytes)
+{
+	void *base = map_aligned(fd, bytes, PROT_READ | PROT_WRITE);
+	bool joined;
+
+	if (base == MAP_FAILED)
+		return false;
+	joined = madvise(base, bytes, MADV_COLLAPSE) == 0;
+	munmap(base, bytes);
+	return joined;
+}
+
 static int sealed_memfd(struct arena_size size, bool huge)
 {
 	int fd = memfd_create("larder-arena",
@@ -237,6 +285,8 @@ int arena_memory_of(struct arena_size size, enum page_choice choice, uint64_t *r
 		                 "raise the memory limit of this service",
 		                 size.bytes >> 20, strerror(-fd));
 	*ret_page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	if (choice == PAGES_AUTO && fixed && size.most % HUGE_PAGE == 0 && join_pages(fd, size.most))
+		*ret_page_bytes = HUGE_PAGE;
 	return fd;
 }
 
@@ -361,7 +411,7 @@ static int map_memory(int fd, bool writable, struct arena *arena, struct fault *
 		return fault_set(fault, -EPROTO,
 		                 "this is no arena: it is not sealed, so its memory could be taken away; one in a file "
 		                 "must belong to root or to the user of this process, with mode 0600");
-	arena->base = mmap(NULL, arena->bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+	arena->base = map_aligned(fd, arena->bytes, PROT_READ | (writable ? PROT_WRITE : 0));
 	if (arena->base == MAP_FAILED)
 		return fault_set(fault, -errno, "cannot map the arena of %" PRIu64 " MiB: %s", arena->bytes >> 20,
 		                 strerror(errno));

@@ -53,7 +53,7 @@ struct arena_size {
 
 /*
  * Makes the memory of an arena: a memfd, on 2 MiB pages when choice allows and they can be had (every page is touched
- * to know), else on ordinary ones. Seals it against shrinking and growing. On ordinary pages there is memory for size.bytes
+ * to know), else on ordinary ones, which PAGES_AUTO has the kernel join where it can. Seals it against shrinking and growing. On ordinary pages there is memory for size.bytes
  * only; huge ones, which a process dies of when it meets a hole in them, are all taken at once, and PAGES_AUTO takes none for an
  * arena that may grow.
  * Return: the descriptor; -EINVAL: size out of range; -ENOMEM: not so much memory. ret_page_bytes says what it got.

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -423,6 +425,56 @@ START_TEST(test_memory_that_can_grow)
 }
 END_TEST
 
+/* How much of the mapping at an address is on huge pages, in bytes. */
+static uint64_t huge_bytes(const void *address)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	uint64_t begin, end, kib, huge = 0;
+	bool inside = false;
+	char line[512];
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof line, file)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &begin, &end) == 2)
+			inside = begin <= (uintptr_t)address && (uintptr_t)address < end;
+		else if (inside && (sscanf(line, "ShmemPmdMapped: %" SCNu64, &kib) == 1 ||
+		                    sscanf(line, "Shared_Hugetlb: %" SCNu64, &kib) == 1 ||
+		                    sscanf(line, "Private_Hugetlb: %" SCNu64, &kib) == 1))
+			huge += kib * KIB;
+	}
+	fclose(file);
+	return huge;
+}
+
+/* What is said to be on huge pages is so in every process that maps it, reserved or not. */
+START_TEST(test_huge_pages_are_mapped_as_such)
+{
+	static const enum page_choice choices[] = { PAGES_AUTO, PAGES_SMALL };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct arena_plan plan = { .access = LARDER_SHARED_WRITE };
+		int fd = arena_memory(8 * MIB, choices[i], &plan.page_bytes, NULL);
+		struct arena arena, again;
+		unsigned sum = 0;
+
+		ck_assert_int_ge(fd, 0);
+		ck_assert_int_eq(arena_format(fd, &plan, &arena, NULL), 0);
+		ck_assert_int_eq(arena_map(fd, false, &again, NULL), 0);
+		ck_assert_uint_eq((uintptr_t)arena.base % (2 * MIB), 0);
+		ck_assert_uint_eq((uintptr_t)again.base % (2 * MIB), 0);
+		for (uint64_t offset = 0; offset < again.bytes; offset += 4 * KIB)
+			sum += ((const volatile unsigned char *)again.base)[offset];
+		ck_assert_uint_gt(sum, 0);
+		ck_assert_uint_eq(huge_bytes(again.base), plan.page_bytes == 2 * MIB ? again.bytes : 0);
+		if (choices[i] == PAGES_SMALL)
+			ck_assert_uint_eq(plan.page_bytes, (uint64_t)sysconf(_SC_PAGESIZE));
+		arena_unmap(&again);
+		arena_unmap(&arena);
+		close(fd);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("arena");
@@ -443,5 +495,6 @@ int main(void)
 	tcase_add_test(tests, test_file_of_whom_we_trust);
 	tcase_add_test(tests, test_geometry_is_this_processes_own);
 	tcase_add_test(tests, test_memory_that_can_grow);
+	tcase_add_test(tests, test_huge_pages_are_mapped_as_such);
 	return suite_run("arena", tests);
 }
