@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/support/expect.h"
+
+#define OPEN_TIMEOUT_MS 20000
 
 larder *client_open(const struct server *server)
 {
@@ -15,10 +18,26 @@ larder *client_open(const struct server *server)
 
 	options.error = text;
 	options.error_size = sizeof text;
-	options.timeout_ms = 20000;
+	options.timeout_ms = OPEN_TIMEOUT_MS;
 	result = larder_open(server->socket, &options, &cache);
 	if (result != 0)
 		expect_failed("larder_open: %s: %s", larder_strerror(result), text);
+	return cache;
+}
+
+larder *client_open_hasty(const struct server *server, uint32_t timeout_ms)
+{
+	struct larder_open_options options = LARDER_OPEN_OPTIONS;
+	struct patience patience = patience_start(OPEN_TIMEOUT_MS);
+	larder *cache = NULL;
+	int result;
+
+	options.timeout_ms = timeout_ms;
+	do
+		result = larder_open(server->socket, &options, &cache);
+	while (result == -ETIMEDOUT && patience_left(patience));
+	if (result != 0)
+		expect_failed("larder_open: %s", larder_strerror(result));
 	return cache;
 }
 

@@ -11,6 +11,9 @@
 
 larder *client_open(const struct server *server);
 
+/* A handle that does not wait long for larderd later; opening it may take its time on a busy machine all the same. */
+larder *client_open_hasty(const struct server *server, uint32_t timeout_ms);
+
 /* Stores a string under a string. */
 void client_put(larder *cache, const char *key, const char *value);
 

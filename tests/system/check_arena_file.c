@@ -113,16 +113,6 @@ static void await_logged(const char *words)
 	await_logged_times(words, 1);
 }
 
-static larder *open_with_timeout(uint32_t milliseconds)
-{
-	struct larder_open_options options = LARDER_OPEN_OPTIONS;
-	larder *cache;
-
-	options.timeout_ms = milliseconds;
-	expect_equal(larder_open(server.socket, &options, &cache), 0);
-	return cache;
-}
-
 /* Writes until memory is short, at most so many values. Return: what the last write said. */
 static int write_on(larder *cache, unsigned count)
 {
@@ -190,7 +180,7 @@ START_TEST(clients_of_before_are_respected)
 	larder *before, *after;
 
 	start("4M");
-	before = open_with_timeout(100);
+	before = client_open_hasty(&server, 100);
 	pattern_fill(value, sizeof value, 1);
 	expect_equal(larder_set(before, "viewed", 6, value, sizeof value, NULL, NULL), 0);
 	expect_equal(larder_view(before, "viewed", 6, &view), 0);
@@ -198,14 +188,14 @@ START_TEST(clients_of_before_are_respected)
 		crash();
 		client_put(before, "before", "while it was away");
 		start("4M");
-		after = open_with_timeout(100);
+		after = client_open_hasty(&server, 100);
 		client_expect(after, "before", "while it was away");
 		client_put(after, "after", "value");
 		client_expect(before, "after", "value");
 		larder_close(after);
 	}
 	expect_logged("of an earlier larderd use it still");
-	after = open_with_timeout(100);
+	after = client_open_hasty(&server, 100);
 	expect_equal(write_on(after, 1000), -EAGAIN);
 	expect_equal(write_on(before, 1000), -EAGAIN);
 	expect_equal(client_stat(after).evicted_segments, 0);
@@ -248,7 +238,7 @@ START_TEST(clients_of_before_are_killed)
 	expect_logged("of an earlier larderd use it still");
 	/* The keeper that takes over knows it, too. */
 	expect(kill(server_keeper(&server), SIGKILL) == 0);
-	cache = open_with_timeout(100);
+	cache = client_open_hasty(&server, 100);
 	client_expect(cache, "key", "value");
 	expect_equal(write_on(cache, 1000), -EAGAIN);
 	larder_close(cache);
@@ -481,12 +471,12 @@ START_TEST(on_hugetlbfs)
 		expect_logged("cannot allocate 8 MiB");
 		fprintf(stderr, "no huge pages: not tested\n");
 	} else {
-		before = open_with_timeout(100);
+		before = client_open_hasty(&server, 100);
 		client_put(before, "key", "value");
 		crash();
 		start_at("8M", on_huge);
 		expect_logged("use it still");
-		after = open_with_timeout(100);
+		after = client_open_hasty(&server, 100);
 		client_expect(after, "key", "value");
 		expect_equal(write_on(after, 1000), -EAGAIN);
 		larder_close(before);

@@ -234,12 +234,10 @@ enum holder { EXECUTES, LEAVES_THE_SOCKET, CLOSES_BEFORE, HOLDERS };
 static void execute(void *context, unsigned number)
 {
 	atomic_int *pid = context;
-	struct larder_open_options options = LARDER_OPEN_OPTIONS;
 	larder *cache;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	options.timeout_ms = 300;
-	expect_equal(larder_open(server.socket, &options, &cache), 0);
+	cache = client_open_hasty(&server, 300);
 	hold_everything(cache);
 	if (number == LEAVES_THE_SOCKET && fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -241,19 +241,6 @@ static int write_on(larder *cache, unsigned count)
 	return result;
 }
 
-static larder *open_cache(void)
-{
-	struct larder_open_options options = LARDER_OPEN_OPTIONS;
-	larder *cache;
-	int result;
-
-	options.timeout_ms = 200;
-	result = larder_open(server.socket, &options, &cache);
-	if (result != 0)
-		expect_failed("larder_open: %s", larder_strerror(result));
-	return cache;
-}
-
 static const struct variant {
 	bool larderd_apart, clients_apart, all_at_once;
 } variants[] = {
@@ -294,7 +281,7 @@ START_TEST(the_dead_give_back)
 	                  (const char *[]){ "--socket", server.socket, "--size", "4M", "--stall-ms", "1h", NULL }));
 	/* What else this process starts is to be like itself again, where we may: a sanitizer's thread must be. */
 	(void)setns(own_namespace, CLONE_NEWPID);
-	cache = open_cache();
+	cache = client_open_hasty(&server, 200);
 	fill_container(&container, &pipes);
 	expect_equal(client_stat(cache).clients, 1 + VICTIMS);
 	expect_equal(write_on(cache, 1000), -EAGAIN);
