@@ -269,7 +269,7 @@ WEAK_FLAGS := -O1 -fno-builtin -fsanitize=thread --param tsan-instrument-func-en
 WEAK_WATCHED := $(patsubst %.c,$(BUILD)/obj-weak/%.o,$(filter-out libshm/client/% libshm/base/failpoint.c,$(LIB_SOURCES)) \
                 $(addprefix daemon/,reclaim.c room.c clients.c estimate.c growth.c evacuate.c extents.c policy.c audit.c survey.c stall.c resize.c tenant.c waker.c) $(wildcard tests/weak/scenarios_*.c))
 WEAK_OBJECTS := $(call objects,$(filter-out tests/weak/scenarios_%.c,$(WEAK_SOURCES)) daemon/curve.c daemon/quantity.c)
-weak_wraps := memcpy memcmp memset clock_gettime platform_barrier platform_futex_wait platform_futex_wake
+weak_wraps := memcpy memmove memcmp memset clock_gettime platform_barrier platform_futex_wait platform_futex_wake
 ALL_OBJECTS += $(WEAK_WATCHED) $(WEAK_OBJECTS)
 
 $(BUILD)/obj-weak/%.o: %.c $(BUILD)/flags

@@ -205,6 +205,15 @@ void *__wrap_memcpy(void *to, const void *from, size_t bytes)
 	return __real_memcpy(to, from, bytes);
 }
 
+void *__real_memmove(void *to, const void *from, size_t bytes);
+void *__wrap_memmove(void *to, const void *from, size_t bytes);
+void *__wrap_memmove(void *to, const void *from, size_t bytes)
+{
+	plain_read(from, bytes, HERE);
+	plain_write(to, bytes, HERE);
+	return __real_memmove(to, from, bytes);
+}
+
 int __real_memcmp(const void *a, const void *b, size_t bytes);
 int __wrap_memcmp(const void *a, const void *b, size_t bytes);
 int __wrap_memcmp(const void *a, const void *b, size_t bytes)

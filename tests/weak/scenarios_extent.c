@@ -262,6 +262,11 @@ const struct weak_scenario weak_scenarios_extent[] = {
 	  fenced_value_and_extent,
 	  { append_more, evict_patiently, set_another },
 	  begins_with_a },
+	{ "extent-append-revoke",
+	  1,
+	  plain_value_and_extent,
+	  { append_more, evict_impatiently, set_another },
+	  begins_with_a },
 	{ "extent-append-set", 2, fenced_value_and_extent, { append_more, set_anew }, begins_with_b },
 	{ 0 },
 };

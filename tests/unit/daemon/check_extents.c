@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Large objects and the keeper's work for them: made, kept, evicted as a whole, and found again whatever became of their writers. */
+/* Large objects and the keeper's work for them: made, kept, evicted as a whole. */
 #include "daemon/extents.h"
 
 #include <errno.h>
@@ -90,13 +90,6 @@ static void expect_large(struct house *house, const char *key, size_t size, uint
 static uint32_t length_of(const struct house *house, uint32_t segment)
 {
 	return extent_length(house->arena, segment, segment_load(house->arena, segment));
-}
-
-static void expect_all_free(struct house *house)
-{
-	ck_assert_uint_eq(world_count(&house->world, SEGMENT_FREE) + world_count(&house->world, SEGMENT_RESERVE),
-	                  house->world.segments - house->arena->system_segments -
-	                          world_count(&house->world, SEGMENT_INDEX));
 }
 
 /* ---- what they are ------------------------------------------------------------------------------------------------- */
@@ -266,7 +259,7 @@ START_TEST(test_view_holds_all_of_it)
 	cache_release(&house.guest.cache, &view);
 	expect_equal(simple_write(&house.world, WRITE_DELETE, "other", NULL), 0);
 	house_work(&house);
-	expect_all_free(&house);
+	house_expect_all_free(&house);
 	house_stop(&house);
 }
 END_TEST
@@ -341,66 +334,7 @@ START_TEST(test_limit)
 }
 END_TEST
 
-/* ---- what dead and impatient writers leave ------------------------------------------------------------------------------ */
-
-/* Takes an extent as the guest would. The death of the guest clears its pin. */
-static void take_and_die(struct house *house, uint64_t size, uint64_t expires_ms, bool complete)
-{
-	struct epoch_reader *reader = &house->guest.thread.reader;
-	struct object_plan plan = { .key = "dead", .key_size = 4, .expires_ms = expires_ms };
-	struct allocation room;
-	int result;
-
-	do {
-		result = allocate_extent(reader, 0, house->arena, POOL_PROBATION, size, expires_ms,
-		                         arena_now_ms(house->arena), &room);
-		reclaim_run(house->reclaim);
-	} while (result == -EAGAIN);
-	ck_assert_int_eq(result, 0);
-	plan.value_size = (uint32_t)size - 100;
-	if (complete) {
-		object_write(house->arena, room.offset, &plan);
-		object_complete(house->arena, room.offset, &plan);
-	}
-	world_advance(&house->world, LATER_MS);
-	house_work(house);
-	ck_assert_int_eq(house_state(house, room.segment),
-	                 expires_ms ? SEGMENT_CONDEMNED : SEGMENT_OPEN); /* it is pinned */
-	store_relaxed(&reader->line->write_pin, 0);
-}
-
-START_TEST(test_dead_writers)
-{
-	for (int i = 0; i < 4; i++) {
-		struct house house;
-
-		house_start(&house, MIB, NEVER_MS);
-		take_and_die(&house, 200000, i & 1 ? arena_now_ms(house.arena) + 100 : 0, i & 2);
-		world_advance(&house.world, LATER_MS);
-		house_work(&house);
-		expect_all_free(&house);
-		expect_sound(&house.world);
-		house_stop(&house);
-	}
-}
-END_TEST
-
-START_TEST(test_offer_that_nobody_takes)
-{
-	struct house house;
-
-	house_start(&house, MIB, NEVER_MS);
-	extent_want(house.arena, 0, 5);
-	house_work(&house);
-	ck_assert_uint_eq(world_count(&house.world, SEGMENT_READY), 1);
-	ck_assert_uint_eq(world_count(&house.world, SEGMENT_EXTENT), 4);
-	expect_sound(&house.world);
-	world_advance(&house.world, LATER_MS);
-	house_work(&house);
-	expect_all_free(&house);
-	house_stop(&house);
-}
-END_TEST
+/* ---- what outlasts its writer or its keeper -------------------------------------------------------------------------- */
 
 /* A shorter one of the same class is cut from it; one of another class is not. */
 START_TEST(test_length_and_class)
@@ -422,35 +356,6 @@ START_TEST(test_length_and_class)
 	ck_assert_uint_eq(world_count(&house.world, SEGMENT_EXTENT), 4);
 	expect_sound(&house.world);
 	house_stop(&house);
-}
-END_TEST
-
-/* A keeper may die between any two steps; the next one finds all segments again. */
-START_TEST(test_next_keeper)
-{
-	for (uint32_t done = 0; done < 6; done++) {
-		struct house house;
-		uint32_t segment = 8;
-
-		house_start(&house, MIB, NEVER_MS);
-		for (uint32_t i = 0; i < 4; i++)
-			expect(segment_change(house.arena, segment + i, SEGMENT_FREE, SEGMENT_RESERVE));
-		for (uint32_t i = 1; i < done && i < 4; i++)
-			expect(segment_change(house.arena, segment + i, SEGMENT_RESERVE, SEGMENT_EXTENT));
-		if (done >= 4)
-			store_relaxed(&house.arena->table[segment].state,
-			              segment_pack((struct segment_word){ .state = done == 4 ? SEGMENT_READY
-			                                                                     : SEGMENT_RETIRED,
-			                                                  .next_chunk = 4 * house.arena->chunks }));
-		reclaim_destroy(house.reclaim);
-		house_keeper(&house, NEVER_MS);
-		house_work(&house);
-		world_advance(&house.world, LATER_MS);
-		house_work(&house);
-		expect_all_free(&house);
-		expect_sound(&house.world);
-		house_stop(&house);
-	}
 }
 END_TEST
 
@@ -576,10 +481,7 @@ int main(void)
 	tcase_add_test(tests, test_view_holds_all_of_it);
 	tcase_add_test(tests, test_eviction);
 	tcase_add_test(tests, test_limit);
-	tcase_add_test(tests, test_dead_writers);
-	tcase_add_test(tests, test_offer_that_nobody_takes);
 	tcase_add_test(tests, test_length_and_class);
-	tcase_add_test(tests, test_next_keeper);
 	tcase_add_test(tests, test_stored_ones_outlive_the_keeper);
 	tcase_add_test(tests, test_index_in_the_way);
 	tcase_add_test(tests, test_views_in_every_way);

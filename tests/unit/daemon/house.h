@@ -66,4 +66,12 @@ static inline enum segment_state house_state(const struct house *house, uint32_t
 	return segment_load(house->arena, segment).state;
 }
 
+/* But for the index. */
+static inline void house_expect_all_free(const struct house *house)
+{
+	ck_assert_uint_eq(world_count(&house->world, SEGMENT_FREE) + world_count(&house->world, SEGMENT_RESERVE),
+	                  house->world.segments - house->arena->system_segments -
+	                          world_count(&house->world, SEGMENT_INDEX));
+}
+
 #endif
