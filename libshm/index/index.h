@@ -132,13 +132,17 @@ static inline uint32_t index_segment(const struct arena *arena, uint64_t hash)
 	return load_acquire(&arena->directory[hash >> arena->directory_shift]);
 }
 
-/* The home bucket of a hash, past any finished split; NULL in a scribbled arena. Wait-free: bounded by the depth. */
+/*
+ * The home bucket of a hash, past any finished split; NULL in a scribbled arena. Wait-free: each segment on the way was made after the one
+ * before, and none of them is used again while the section lasts; so however often the bucket moved since the directory was read,
+ * they are no more than there are.
+ */
 static inline struct bucket *index_home(const struct arena *arena, uint64_t hash, uint32_t *ret_segment)
 {
 	uint32_t home = hash_home(hash, arena->homes);
 	uint32_t segment = index_segment(arena, hash);
 
-	for (uint32_t steps = 0; segment < arena->segment_count && steps <= DIRECTORY_BITS_MAX; steps++) {
+	for (uint32_t steps = 0; segment < arena->segment_count && steps < arena->segment_count; steps++) {
 		struct bucket *bucket = &index_buckets(arena, segment)[home];
 
 		if (!(load_acquire(&bucket->control) & CONTROL_MOVED)) { /* A18 <- R18 */

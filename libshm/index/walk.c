@@ -17,7 +17,8 @@ static uint32_t current_segment(const struct arena *arena, uint32_t directory, u
 	uint64_t hash = (uint64_t)directory << (64 - arena->directory_bits); /* any that has these highest bits */
 	uint32_t segment = index_segment(arena, hash);
 
-	for (uint32_t steps = 0; segment < arena->segment_count && steps <= DIRECTORY_BITS_MAX; steps++) {
+	/* As index_home goes. */
+	for (uint32_t steps = 0; segment < arena->segment_count && steps < arena->segment_count; steps++) {
 		uint64_t control = load_acquire(&index_buckets(arena, segment)[home].control); /* A18 <- R18 */
 
 		*ret_depth = load_relaxed(&arena->table[segment].depth);

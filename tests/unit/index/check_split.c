@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "index/split.h"
 
+#include "index/walk.h"
 #include "tests/unit/support/objects.h"
 
 #define HOME 123u
@@ -137,6 +138,43 @@ START_TEST(test_deepest_segment_that_is_built_anew)
 	ck_assert_uint_ne(load_relaxed(&world.arena->directory[5]), segment);
 	expect_keys(&world, keys, MANY);
 	ck_assert_int_eq(cache_verify(&world.self.thread, NULL, NULL, NULL), 0);
+	world_stop(&world);
+}
+END_TEST
+
+#define REBUILDS (2 * DIRECTORY_BITS_MAX)
+
+/* Who had read the directory, and then was not run for a time, goes the way of all that happened to the segment. */
+START_TEST(test_lookup_that_many_rebuilds_overtake)
+{
+	struct world world;
+	struct key key;
+	struct index_walk walk = { 0 };
+	struct index_chain chain;
+	uint32_t first, segment;
+
+	world_start(&world, 4 * MIB);
+	key = key_of(world.arena, 1);
+	put_keys(&world, &key, 1);
+	first = segment = first_segment(&world);
+	for (int i = 0; i < REBUILDS; i++) {
+		expect(split_begin_rebuild(world.arena, segment));
+		split_all(&world, segment);
+		ck_assert(split_finish(world.arena, segment));
+		segment = child_of(&world, segment, 0);
+	}
+	for (uint32_t entry = 0; entry < 1u << world.arena->directory_bits; entry++)
+		store_relaxed(&world.arena->directory[entry], first);
+	expect_keys(&world, &key, 1);
+	ck_assert(find_key(world.arena, &key, &chain));
+	ck_assert_uint_eq(chain.segment, segment);
+	ck_assert(index_walk_next(world.arena, &walk, &chain));
+	ck_assert_uint_eq(chain.segment, segment);
+	/* Where it leads round in a circle somebody wrote over it. */
+	store_relaxed(&index_buckets(world.arena, segment)[hash_home(key.hash, world.arena->homes)].control,
+	              CONTROL_MOVED);
+	store_relaxed(&world.arena->table[segment].children, (uint64_t)first << 32 | first);
+	ck_assert_uint_eq(lookup_version(world.arena, &key), 0);
 	world_stop(&world);
 }
 END_TEST
@@ -385,6 +423,7 @@ int main(void)
 	tcase_add_test(tests, test_begun_split_has_two_empty_children);
 	tcase_add_test(tests, test_segment_that_is_built_anew);
 	tcase_add_test(tests, test_deepest_segment_that_is_built_anew);
+	tcase_add_test(tests, test_lookup_that_many_rebuilds_overtake);
 	tcase_add_test(tests, test_split_needs_two_free_segments);
 	tcase_add_test(tests, test_finished_split_is_in_the_directory);
 	tcase_add_test(tests, test_splits_down_to_the_last_bit);
