@@ -89,11 +89,11 @@ static bool open_reserve(const struct evacuation *evacuation, enum pool pool, ui
 	struct evacuator *evacuator = evacuation->evacuator;
 	uint32_t slab = segment_slab_for(evacuation->arena, evacuation->word.tenant, pool, ttl_ms);
 
-	if (evacuator->reserve_count == 0)
-		return false;
-	segment_open_reserve(evacuation->arena, evacuator->reserve[--evacuator->reserve_count], slab,
-	                     evacuation->now_ms);
-	return true;
+	while (evacuator->reserve_count > 0)
+		if (segment_open_reserve(evacuation->arena, evacuator->reserve[--evacuator->reserve_count], slab,
+		                         evacuation->now_ms))
+			return true;
+	return false;
 }
 
 /* ---- objects ------------------------------------------------------------------------------------------------------- */

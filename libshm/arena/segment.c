@@ -291,21 +291,26 @@ void segment_recycle_to_reserve(const struct arena *arena, uint32_t segment)
 	recycle(arena, segment, SEGMENT_RESERVE);
 }
 
-void segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t slab, uint64_t now_ms)
+bool segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t slab, uint64_t now_ms)
 {
 	struct segment_entry *entry = &arena->table[segment];
-	struct segment_word word = segment_load(arena, segment);
+	uint64_t packed = load_relaxed(&entry->state);
+	struct segment_word word = segment_unpack(packed);
 
+	if (word.state != SEGMENT_RESERVE)
+		return false;
 	store_relaxed(&entry->opened_ms, now_ms);
 	failpoint("reserve.dated");
 	word.state = SEGMENT_OPEN;
 	word.tenant = slab / TENANT_SLABS;
 	word.pool = slab % TENANT_SLABS / TTL_CLASSES;
 	word.ttl_class = slab % TTL_CLASSES;
-	/* R9 -> A9: as when it became free. */
-	store_release(&entry->state, segment_pack(word));
+	/* Who reads this acquires what the segment was recycled with: a read-modify-write continues that release (R9). */
+	if (!cas_relaxed(&entry->state, &packed, segment_pack(word)))
+		return false;
 	failpoint("reserve.opened");
 	store_relaxed(&arena->header->open_segment[slab], segment + 1);
+	return true;
 }
 
 void segment_recycle_to_absent(const struct arena *arena, uint32_t segment)

@@ -162,7 +162,7 @@ void segment_join(const struct arena *arena, uint32_t segment);
 /* Keeper: takes a free segment as reserve. False: none is free. */
 bool segment_take_reserve(const struct arena *arena, uint32_t *ret_segment);
 
-/* Keeper: makes a segment of the reserve the one in which a slab allocates. */
-void segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t slab, uint64_t now_ms);
+/* Keeper: makes a segment of the reserve the one in which a slab allocates. False: somebody wrote over its state. */
+bool segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t slab, uint64_t now_ms);
 
 #endif

@@ -9,7 +9,7 @@ static uint32_t open_data(struct world *world, enum pool pool, uint64_t opened_m
 	uint32_t slab = (uint32_t)pool * TTL_CLASSES, segment, generation, taken, chunk;
 
 	ck_assert(segment_take_reserve(world->arena, &segment));
-	segment_open_reserve(world->arena, segment, slab, opened_ms);
+	ck_assert(segment_open_reserve(world->arena, segment, slab, opened_ms));
 	/* No room is left in it. */
 	ck_assert(
 		segment_take_chunks(world->arena, slab, world->arena->chunks, opened_ms, &taken, &generation, &chunk));
