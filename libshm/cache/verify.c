@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Verification: walks the arena and checks every invariant that can be seen from the outside. The arena may be in use, so what
- * looks wrong is looked at again: within a section, an object to which an unchanged slot word refers cannot have been recycled;
- * so if the word is still the same after the check, the fault is real.
+ * looks wrong is looked at again: within a section that is not revoked, an object to which an unchanged slot word refers cannot have been
+ * recycled; so if the word is still the same after the check, the fault is real.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +16,7 @@
 #include "object/walk.h"
 
 #define CHAINS_PER_SECTION 256
+#define DIRECTORY_LOOKS 100 /* at an entry that is being changed */
 
 struct verifier {
 	struct cache_thread *thread;
@@ -148,12 +149,13 @@ static void check_segments(struct verifier *verifier)
 	}
 }
 
-/* True when the directory entry leads where it should. */
-static bool directory_entry_sound(const struct arena *arena, uint32_t entry)
+/* Whether a directory entry leads where it should. */
+static bool leads_right(const struct arena *arena, uint32_t entry, uint32_t *ret_segment)
 {
 	uint32_t segment = index_segment(arena, (uint64_t)entry << arena->directory_shift);
 	uint32_t depth, prefix;
 
+	*ret_segment = segment;
 	if (segment >= arena->segment_count || segment_load(arena, segment).state != SEGMENT_INDEX)
 		return false;
 	depth = load_relaxed(&arena->table[segment].depth);
@@ -161,33 +163,46 @@ static bool directory_entry_sound(const struct arena *arena, uint32_t entry)
 	return depth <= arena->directory_bits && (entry ^ prefix) >> (arena->directory_bits - depth) == 0;
 }
 
-static void check_directory(struct verifier *verifier)
+/*
+ * The segment may be replaced while it is looked at, and be retired before the entry is seen to lead to another; so what looks wrong is
+ * looked at again. In a section, because a segment says what hashes it serves until its memory is used again.
+ */
+static bool directory_entry_sound(struct verifier *verifier, uint32_t entry, uint32_t *ret_segment)
 {
-	const struct arena *arena = verifier->arena;
+	struct epoch_reader *reader = &verifier->thread->reader;
 
-	for (uint32_t entry = 0; entry < 1u << arena->directory_bits; entry++) {
-		uint32_t before, after;
+	for (uint32_t look = 0; look < DIRECTORY_LOOKS; look++) {
 		bool sound;
 
-		/* The entry may be switched to a child while it is looked at; a depth has at most so many of those. */
-		for (uint32_t attempt = 0; attempt <= DIRECTORY_BITS_MAX; attempt++) {
-			before = load_relaxed(&arena->directory[entry]);
-			sound = directory_entry_sound(arena, entry);
-			after = load_relaxed(&arena->directory[entry]);
-			if (sound || before == after)
-				break;
-		}
-		if (!sound)
+		epoch_enter(reader);
+		sound = leads_right(verifier->arena, entry, ret_segment);
+		if (epoch_exit(reader) && sound)
+			return true;
+	}
+	return false;
+}
+
+static void check_directory(struct verifier *verifier)
+{
+	for (uint32_t entry = 0; entry < 1u << verifier->arena->directory_bits; entry++) {
+		uint32_t segment;
+
+		if (!directory_entry_sound(verifier, entry, &segment))
 			fault(verifier, "directory entry %u: segment %u is not the index segment of these hashes",
-			      entry, after);
+			      entry, segment);
 	}
 }
 
 /* ---- chains -------------------------------------------------------------------------------------------------------- */
 
-static bool unchanged(const struct index_chain *chain, uint32_t position)
+/*
+ * Whether what was found in a slot is true: the word is the same still, and the section was not revoked, or all that was read may be
+ * somebody else's by now.
+ */
+static bool certain(const struct verifier *verifier, const struct index_chain *chain, uint32_t position)
 {
-	return load_relaxed(index_slot_at(chain, position)) == chain->words[position];
+	return load_relaxed(index_slot_at(chain, position)) == chain->words[position] &&
+	       epoch_valid(&verifier->thread->reader);
 }
 
 /* What is wrong with an object that a slot refers to; NULL: nothing. */
@@ -256,7 +271,7 @@ static void check_chain(struct verifier *verifier, const struct index_chain *cha
 
 	verifier->counts.buckets += chain->buckets;
 	verifier->counts.intents += (chain->control & CONTROL_OFFSET_MASK) != 0;
-	if (chain->control & (CONTROL_FROZEN | CONTROL_MOVED) && !splitting)
+	if (chain->control & (CONTROL_FROZEN | CONTROL_MOVED) && !splitting && epoch_valid(&verifier->thread->reader))
 		fault(verifier, "index segment %u bucket %u: frozen, but the segment is not being split",
 		      chain->segment, chain->home);
 	for (uint32_t p = 0; p < chain->buckets * BUCKET_SLOTS; p++) {
@@ -270,11 +285,11 @@ static void check_chain(struct verifier *verifier, const struct index_chain *cha
 		} else if (slot_is_link(word)) {
 			what = link_fault(arena, chain, p);
 		}
-		if (what && unchanged(chain, p))
+		if (what && certain(verifier, chain, p))
 			fault(verifier, "index segment %u bucket %u slot %u: %s", chain->segment, chain->home, p, what);
 		for (uint32_t other = 0; other < p && present[p]; other++)
-			if (present[other] && same_key(&objects[other], &objects[p]) && unchanged(chain, other) &&
-			    unchanged(chain, p))
+			if (present[other] && same_key(&objects[other], &objects[p]) &&
+			    certain(verifier, chain, other) && certain(verifier, chain, p))
 				fault(verifier, "index segment %u bucket %u: slots %u and %u have the same key",
 				      chain->segment, chain->home, other, p);
 	}
@@ -300,6 +315,7 @@ static void check_index(struct verifier *verifier)
 		}
 		if (!epoch_exit(reader)) {
 			walk = walk_before;
+			counts_before.faults = verifier->counts.faults; /* which were certain */
 			verifier->counts = counts_before;
 			more = true;
 			continue;
