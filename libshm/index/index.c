@@ -233,25 +233,24 @@ bool index_find_pinned(struct epoch_reader *reader, const struct arena *arena, u
 	ret_chain->found = -1;
 	for (;;) {
 		struct bucket *bucket = index_home(arena, hash, &segment);
+		bool whole;
 
 		if (!bucket || (reader && !epoch_pin_index(reader, INDEX_PIN_SEGMENT, segment)) ||
 		    !holds_buckets(arena, segment))
 			return false;
-		if (!index_read_chain(arena, segment, hash_home(hash, arena->homes), ret_chain)) {
-			if (++attempts == INDEX_ATTEMPTS ||
-			    !split_bucket_pinned(reader, arena, segment, ret_chain->home))
-				return false;
-			if (reader)
-				epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
-			continue;
-		}
-		if (ret_chain->damaged)
+		whole = index_read_chain(arena, segment, hash_home(hash, arena->homes), ret_chain);
+		if (whole && ret_chain->damaged)
 			return false;
-		if (!control_intent(ret_chain->control))
+		if (whole && !control_intent(ret_chain->control))
 			break;
 		if (++attempts == INDEX_ATTEMPTS)
 			return false;
-		index_help(arena, segment, ret_chain->home, ret_chain->control);
+		if (whole)
+			index_help(arena, segment, ret_chain->home, ret_chain->control);
+		else if (!split_bucket_pinned(reader, arena, segment, ret_chain->home))
+			return false;
+		if (reader) /* the next segment may be another */
+			epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
 	}
 	for (uint32_t position = 0; position < chain_slots(ret_chain); position++) {
 		uint64_t word = ret_chain->words[position];
