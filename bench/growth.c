@@ -4,17 +4,20 @@
  * keys until the index has grown many times, and another reads keys that are there, one after the other, each for itself with a clock
  * around it: none may be missed, and none may take long.
  *
- * The reader has touched every page of the arena before, so that no read has to wait for the kernel to fill its page table.
+ * The reader has touched every page of the arena before, so that no read has to wait for the kernel to fill its page table. The clock is
+ * read with nothing in between, and the median of that taken off.
  *
- * What a read takes beside larder: the clock is read with nothing in between, and the median of that taken off. Reads during which
- * the processor did something else (interruption.h) are left out and counted. What is left of the slow ones may still be the machine's
- * doing, such as a virtual machine that was not given its processor. Therefore growth takes turns with writing as many keys that are
- * there already, so that nothing grows, and the worst is the longest time that reads take more often while the index grows, by more than
- * chance explains; what growth does to one read it does to many, for each bucket of each segment is split in the same way. Should there be no
- * such time, it is the one that one read in a thousand takes.
+ * One read in a million is slow whatever is read: the processor is taken away from the thread, or from the whole virtual machine, which
+ * nothing tells it. So what growth does to reads is told by comparison. Growth takes turns of a few milliseconds with writing as many
+ * keys that are there already; between the two, growth is waited for. The worst is the longest time that reads take more often while
+ * the index grows, by more than chance explains (contrast.h), and at the least what one read in a thousand takes. That is said of two
+ * kinds of reads: of those during which the processor did nothing else (interruption.h), for what becomes of the reader's own steps;
+ * and of all, for what else growth does to it, as by the keeper's memory barriers, which interrupt every thread. The slowest of either
+ * are told as they are.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,31 +30,41 @@
 #include "base/clock.h"
 #include "bench/attachment.h"
 #include "bench/bench.h"
+#include "bench/contrast.h"
 #include "bench/harness.h"
 #include "bench/histogram.h"
 #include "bench/inside.h"
 #include "bench/interruption.h"
 #include "bench/memory.h"
+#include "index/index.h"
 
 #define KEY_TEXT 20
 #define CLOCK_READINGS 100000
-#define BATCH 256
-#define TURNS 16
+#define BATCH 64
+#define TURN_KEYS 2048
+#define REST_MS 10000 /* to wait for, at the most, until growth is done */
 #define PAGE 4096
 
 enum phase { PHASE_GROWING, PHASE_STILL, PHASES, PHASE_WAIT, PHASE_END };
 
+/* The reads that were not interrupted, or all. */
+struct latencies {
+	struct histogram turns[PHASES]; /* of this turn */
+	struct histogram sums[PHASES];
+	struct contrast contrast;
+};
+
 /* What writer and reader share. */
 struct board {
 	atomic_u32 phase;
+	atomic_u32 seen;    /* the phase, by the reader, who has added up the one before */
 	atomic_u32 written; /* keys 0 ... written - 1 are there */
-	atomic_u32 ready;
+	atomic_u32 ended;   /* the reader has, or will */
 	int result;
 	uint64_t longest_write_ns; /* of a new key, waits for the processor included */
-	struct {
-		struct histogram latency;
-		uint64_t interrupted, missed;
-	} reads[PHASES];
+	uint64_t grown;            /* turns in which the index grew */
+	uint64_t interrupted[PHASES], missed[PHASES];
+	struct latencies own, all;
 };
 
 static void key_of(uint32_t number, char key[KEY_TEXT + 1])
@@ -95,12 +108,23 @@ static int read_one(struct board *board, larder *cache, enum phase phase, uint32
 	ns = monotonic_ns() - begin;
 	if (result < 0 || (result == 0 && value != number))
 		return result < 0 ? result : -EIO;
-	board->reads[phase].missed += result == LARDER_MISS;
+	ns = ns > clock_ns ? ns - clock_ns : 0;
+	board->missed[phase] += result == LARDER_MISS;
+	histogram_record(&board->all.turns[phase], ns);
 	if (interruption_possible() && interruption_happened(interruption))
-		board->reads[phase].interrupted++;
+		board->interrupted[phase]++;
 	else
-		histogram_record(&board->reads[phase].latency, ns > clock_ns ? ns - clock_ns : 0);
+		histogram_record(&board->own.turns[phase], ns);
 	return 0;
+}
+
+/* A turn of either kind is over. */
+static void add_up(struct latencies *latencies)
+{
+	contrast_add(&latencies->contrast, &latencies->turns[PHASE_GROWING], &latencies->turns[PHASE_STILL]);
+	for (int phase = 0; phase < PHASES; phase++)
+		histogram_add(&latencies->sums[phase], &latencies->turns[phase]);
+	memset(latencies->turns, 0, sizeof latencies->turns);
 }
 
 static int touch_all(larder *cache)
@@ -118,15 +142,22 @@ static int read_all(struct board *board, larder *cache)
 {
 	struct interruption interruption = { 0 };
 	uint64_t random = 1, clock_ns = clock_cost_ns();
-	uint32_t phase;
+	uint32_t phase, seen = PHASE_WAIT;
 	int result = touch_all(cache);
 
-	memset(board->reads, 0, sizeof board->reads); /* touched before it is measured */
-	interruption_happened(&interruption);
-	store_relaxed(&board->ready, 1);
-	while (result == 0 && (phase = load_relaxed(&board->phase)) != PHASE_END) {
+	memset(&board->own, 0, sizeof board->own); /* touched before it is measured */
+	memset(&board->all, 0, sizeof board->all);
+	while (result == 0 && (phase = load_acquire(&board->phase)) != PHASE_END) {
 		uint32_t written = load_acquire(&board->written);
 
+		if (phase != seen && seen == PHASE_STILL) {
+			add_up(&board->own);
+			add_up(&board->all);
+		}
+		if (phase != seen)
+			interruption_happened(&interruption);
+		seen = phase;
+		store_release(&board->seen, phase);
 		if (phase >= PHASES || written == 0) {
 			sched_yield();
 			interruption_happened(&interruption);
@@ -146,7 +177,7 @@ static pid_t start_reader(struct board *board, larder *cache)
 	if (pid != 0)
 		return pid;
 	board->result = read_all(board, cache);
-	store_relaxed(&board->ready, 1);
+	store_relaxed(&board->ended, 1);
 	_exit(0);
 }
 
@@ -160,12 +191,44 @@ static int write_one(larder *cache, uint32_t number)
 	return larder_set(cache, key, KEY_TEXT, &number, sizeof number, NULL, NULL);
 }
 
-static int write_turn(struct board *board, larder *cache, uint32_t first, uint32_t end)
+/* Returns when the reader's reads count for that phase. */
+static void enter_phase(struct board *board, enum phase phase)
+{
+	store_release(&board->phase, phase);
+	while (load_acquire(&board->seen) != phase && !load_relaxed(&board->ended) && !harness_interrupted())
+		sched_yield();
+}
+
+static bool grows(const struct arena *arena)
+{
+	for (uint32_t segment = arena->system_segments; segment < arena->segment_count; segment++) {
+		enum segment_state state = segment_load(arena, segment).state;
+
+		if (state == SEGMENT_RETIRED ||
+		    (state == SEGMENT_INDEX &&
+		     (load_relaxed(&arena->table[segment].children) != 0 || index_crowded(arena, segment))))
+			return true;
+	}
+	return false;
+}
+
+static int wait_for_rest(const struct arena *arena)
+{
+	uint64_t end_ms = monotonic_ms() + REST_MS;
+
+	while (grows(arena)) {
+		if (monotonic_ms() >= end_ms)
+			return complain(-ETIMEDOUT, "growth: the index has not come to rest for %d s", REST_MS / 1000);
+		sched_yield();
+	}
+	return 0;
+}
+
+static int insert_turn(struct board *board, larder *cache, uint32_t first, uint32_t end)
 {
 	uint64_t last_ns = monotonic_ns();
 	int result = 0;
 
-	store_relaxed(&board->phase, PHASE_GROWING);
 	for (uint32_t i = first; result == 0 && i < end; i++) {
 		uint64_t now_ns;
 
@@ -176,42 +239,70 @@ static int write_turn(struct board *board, larder *cache, uint32_t first, uint32
 			board->longest_write_ns = now_ns - last_ns;
 		last_ns = now_ns;
 	}
-	store_relaxed(&board->phase, PHASE_STILL);
-	for (uint32_t i = first; result == 0 && i < end; i++)
+	return result;
+}
+
+/* Some keys are inserted, and growth is waited for. Then keys that are there are written, as many, and for as long as growth took. */
+static int write_turn(struct board *board, larder *cache, const struct arena *arena, uint32_t first, uint32_t end)
+{
+	uint64_t splits = load_relaxed(&arena->header->index_splits), begin_ns, end_ns = 0;
+	int result;
+
+	enter_phase(board, PHASE_GROWING);
+	begin_ns = monotonic_ns();
+	result = insert_turn(board, cache, first, end);
+	if (result == 0)
+		result = wait_for_rest(arena);
+	enter_phase(board, PHASE_STILL);
+	if (load_relaxed(&arena->header->index_splits) != splits) {
+		board->grown++;
+		end_ns = monotonic_ns() + (monotonic_ns() - begin_ns);
+	}
+	for (uint32_t i = first; result == 0 && (i < end || monotonic_ns() < end_ns); i++)
 		result = write_one(cache, (uint32_t)(mix(i) % end));
 	return result ? result : harness_interrupted();
 }
 
 static int write_all(struct board *board, larder *cache, uint32_t keys)
 {
-	int result = 0;
+	const struct arena *arena = inside_arena(cache);
+	int result = arena ? 0 : -EIO;
 
-	for (uint32_t turn = 0; result == 0 && turn < TURNS; turn++)
-		result = write_turn(board, cache, (uint32_t)((uint64_t)keys * turn / TURNS),
-		                    (uint32_t)((uint64_t)keys * (turn + 1) / TURNS));
-	store_relaxed(&board->phase, PHASE_END);
+	for (uint32_t first = 0, end; result == 0 && first < keys; first = end) {
+		end = keys - first < TURN_KEYS ? keys : first + TURN_KEYS;
+		result = write_turn(board, cache, arena, first, end);
+	}
+	enter_phase(board, PHASE_WAIT); /* until the last turn is added up */
+	store_release(&board->phase, PHASE_END);
 	return result;
 }
 
 /* ---- the result ---------------------------------------------------------------------------------------------------- */
 
+/* At the least what one read in a thousand takes. */
+static double worst_of(const struct latencies *latencies)
+{
+	return fmax((double)contrast_excess(&latencies->contrast),
+	            (double)histogram_quantile(&latencies->sums[PHASE_GROWING], 0.999));
+}
+
 static void sum_up(const struct board *board, struct growth_result *result)
 {
-	const struct histogram *growing = &board->reads[PHASE_GROWING].latency;
 	struct growth_reads *const sums[PHASES] = { &result->growing, &result->still };
 
 	result->longest_write_ms = (double)board->longest_write_ns / 1e6;
-	result->median_ns = (double)histogram_quantile(growing, 0.5);
-	result->worst_ns = (double)histogram_excess(growing, &board->reads[PHASE_STILL].latency);
-	if (result->worst_ns == 0)
-		result->worst_ns = (double)histogram_quantile(growing, 0.999);
+	result->median_ns = (double)histogram_quantile(&board->own.sums[PHASE_GROWING], 0.5);
+	result->turns = board->grown;
+	result->worst_ns = worst_of(&board->own);
+	result->worst_any_ns = worst_of(&board->all);
 	for (int phase = 0; phase < PHASES; phase++)
 		*sums[phase] = (struct growth_reads){
-			.reads = board->reads[phase].latency.total,
-			.interrupted = board->reads[phase].interrupted,
-			.missed = board->reads[phase].missed,
-			.slow = histogram_above(&board->reads[phase].latency, GROWTH_SLOW * result->median_ns),
-			.worst_ns = (double)board->reads[phase].latency.largest,
+			.reads = board->own.sums[phase].total,
+			.interrupted = board->interrupted[phase],
+			.missed = board->missed[phase],
+			.slow = histogram_above(&board->own.sums[phase], GROWTH_SLOW * result->median_ns),
+			.worst_ns = (double)board->own.sums[phase].largest,
+			.worst_any_ns = (double)board->all.sums[phase].largest,
 		};
 }
 
@@ -224,8 +315,6 @@ static int run(struct board *board, larder *cache, const struct machine_cpus *cp
 		return complain(-EAGAIN, "cannot fork");
 	if (!cpus->shared)
 		sched_setaffinity(0, sizeof cpus->others, &cpus->others); /* the reader has its processor to itself */
-	while (!load_relaxed(&board->ready))
-		sched_yield();
 	result = write_all(board, cache, keys);
 	while (waitpid(reader, &status, 0) < 0 && errno == EINTR)
 		;
@@ -256,6 +345,7 @@ int growth_measure(uint32_t keys, const char *size, struct growth_result *ret_re
 	result = board == MAP_FAILED ? complain(-ENOMEM, "out of memory") : 0;
 	if (result == 0) {
 		store_relaxed(&board->phase, PHASE_WAIT);
+		store_relaxed(&board->seen, PHASE_END); /* not yet any */
 		result = run(board, attachment.cache, &cpus, keys);
 	}
 	if (result == 0)

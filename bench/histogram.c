@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/histogram.h"
 
-#include <math.h>
-
 /* Small numbers have a bucket each; above, each power of two is cut into HISTOGRAM_FINE. */
 static unsigned bucket_of(uint64_t ns)
 {
@@ -62,18 +60,4 @@ uint64_t histogram_above(const struct histogram *histogram, double ns)
 	for (unsigned i = HISTOGRAM_BUCKETS; i-- > 0 && (double)histogram_value(i) > ns;)
 		above += histogram->counts[i];
 	return above;
-}
-
-uint64_t histogram_excess(const struct histogram *histogram, const struct histogram *other)
-{
-	const double scale = other->total ? (double)histogram->total / (double)other->total : 0;
-	double these = 0, those = 0;
-
-	for (unsigned i = HISTOGRAM_BUCKETS; i-- > 0;) {
-		these += (double)histogram->counts[i];
-		those += (double)other->counts[i];
-		if (histogram->counts[i] && these - scale * those > 5 * sqrt(these + scale * scale * those))
-			return histogram_value(i);
-	}
-	return 0;
 }

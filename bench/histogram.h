@@ -26,10 +26,4 @@ uint64_t histogram_quantile(const struct histogram *histogram, double share);
 /* How many are larger than a value, to the width of a bucket. */
 uint64_t histogram_above(const struct histogram *histogram, double ns);
 
-/*
- * The largest value that is reached more often in one than in another, were there as many in all of both, by more than five
- * standard deviations of the difference; 0: there is none.
- */
-uint64_t histogram_excess(const struct histogram *histogram, const struct histogram *other);
-
 #endif

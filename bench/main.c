@@ -55,9 +55,12 @@ static const struct subcommand {
 	  "  worst_vs_lru              as of missratio\n"
 	  "  utilisation               as of fragmentation\n"
 	  "  expiry_lag_ms             from the last end of a life in a segment until it is free; the worst\n"
-	  "  growth_worst_over_median  the slowest read while the index grows, for the median; bench/README.md says\n"
-	  "                            which reads are left out\n"
+	  "  growth_worst_over_median  the longest time that reads take because the index grows, for the median;\n"
+	  "                            bench/README.md says how that is told\n"
 	  "  overload_rate_ratio       the rate of writes where as much is evicted as is written, for one without\n" },
+	{ "growth", bench_growth, false, "what reads take while the index grows",
+	  "One process inserts keys until the index has grown many times, another reads. As of memory, by itself. Headline:\n"
+	  "  growth_worst_over_median  as of memory\n" },
 	{ "fragmentation", bench_fragmentation, false, "how much of a full arena is living objects",
 	  "Writes ten times the bytes of an arena of 128 MiB: sizes from 1 byte to 1 MiB whose logarithm is uniform, with overwrites\n"
 	  "and deletes, twice as many keys as fit. Tells what the bytes are in the last of the ten rounds, and verifies the arena. Headline:\n"
@@ -82,7 +85,7 @@ static void print_help(const struct subcommand *subcommand)
 	puts("\nOptions:\n"
 	     "  --json          one JSON object instead of a table\n"
 	     "  --quick         3 rounds instead of 11; memory: within a minute\n"
-	     "  --full          memory: 40 million keys in 8 GiB, for some minutes\n"
+	     "  --full          memory, growth: 40 million keys in 8 GiB, for some minutes\n"
 	     "  --trace FILE    missratio: requests from a file\n"
 	     "  --rounds N      so many rounds (1 to 31)\n"
 	     "  --pages WHICH   page size of the arena: huge, small or auto, as larderd's option\n"

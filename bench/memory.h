@@ -18,20 +18,25 @@ int expiry_measure(unsigned rounds, struct expiry *ret_expiry);
 
 /* ---- growth.c: reads by one process while another makes the index grow ---------------------------------------------- */
 
-/* Reads of present keys during one part of it. Those during which the processor did something else are in interrupted only. */
+/* Reads of present keys during one part of it. */
 struct growth_reads {
-	uint64_t reads, interrupted, missed;
-	uint64_t slow; /* of more than GROWTH_SLOW times the median of all */
-	double worst_ns;
+	uint64_t reads;       /* that were not interrupted */
+	uint64_t slow;        /* of these, of more than GROWTH_SLOW times the median */
+	double worst_ns;      /* the slowest of these */
+	uint64_t interrupted; /* the processor did something else meanwhile */
+	double worst_any_ns;  /* the slowest of all */
+	uint64_t missed;
 };
 #define GROWTH_SLOW 10
 
 struct growth_result {
 	uint64_t keys, splits;
+	uint64_t turns; /* of those that are compared, in which the index grew */
 	double median_ns;
 	double longest_write_ms;            /* of a new key, waits for the processor included */
 	struct growth_reads growing, still; /* still: as many writes, of keys that are there */
 	double worst_ns;                    /* see growth.c */
+	double worst_any_ns;                /* the same, of reads that may have been interrupted */
 };
 
 int growth_measure(uint32_t keys, const char *size, struct growth_result *ret_result);

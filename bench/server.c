@@ -15,7 +15,7 @@
 
 #include "bench/bench.h"
 
-#define READY_TIMEOUT_MS 60000
+#define READY_TIMEOUT_MS 300000 /* the kernel fills gigabytes with zeroes first */
 
 static int find_larderd(char *buffer, size_t buffer_size)
 {

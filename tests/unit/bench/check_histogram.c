@@ -98,25 +98,6 @@ START_TEST(test_above)
 }
 END_TEST
 
-/* What both have in common is no excess, however slow; what only one has is, when it has it often enough. */
-START_TEST(test_excess)
-{
-	struct histogram *quiet = draw(2, 300, 50000), *same = draw(3, 300, 50000), *slow = draw(4, 300, 50000);
-
-	ck_assert_uint_eq(histogram_excess(same, quiet), 0);
-	for (int i = 0; i < 10; i++)
-		histogram_record(slow, 90000);
-	ck_assert_uint_eq(histogram_excess(slow, quiet), 0);
-	for (int i = 0; i < 50; i++)
-		histogram_record(slow, 90000);
-	ck_assert_uint_ge(histogram_excess(slow, quiet), 87000);
-	ck_assert_uint_le(histogram_excess(slow, quiet), 90000);
-	free(quiet);
-	free(same);
-	free(slow);
-}
-END_TEST
-
 int main(void)
 {
 	TCase *tests = tcase_create("histogram");
@@ -128,6 +109,5 @@ int main(void)
 	tcase_add_test(tests, test_what_is_too_long_counts_as_the_longest);
 	tcase_add_test(tests, test_two_added_together);
 	tcase_add_test(tests, test_above);
-	tcase_add_test(tests, test_excess);
 	return suite_run("histogram", tests);
 }
