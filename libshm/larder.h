@@ -345,6 +345,7 @@ struct larder_stat {
 	uint64_t arena_bytes_wanted;   /* size that it shall have: another one while it grows or shrinks */
 	uint64_t arena_bytes_max;      /* size up to which it can grow */
 	uint64_t quota_segments;       /* segments given back because their tenant came to its limit */
+	uint64_t displaced_objects;    /* living keys taken out because the index could have no place for them or for another */
 	/* Of a million lookups, how many would miss with a quarter, half, all, twice, four times the memory; LARDER_STAT_UNKNOWN. */
 	uint64_t estimated_misses[LARDER_STAT_ESTIMATES];
 	/* evicted_objects by age: [0]: less than 1 ms; [i]: from 2^(i-1) ms to less than 2^i; the last: all that were older. */

@@ -48,7 +48,8 @@ enum stat_kind { STAT_COUNT, STAT_BYTES, STAT_MILLISECONDS, STAT_ACCESS };
 	X(estimate_samples, STAT_COUNT) \
 	X(arena_bytes_wanted, STAT_BYTES) \
 	X(arena_bytes_max, STAT_BYTES) \
-	X(quota_segments, STAT_COUNT)
+	X(quota_segments, STAT_COUNT) \
+	X(displaced_objects, STAT_COUNT)
 
 static const struct stat_field {
 	const char *name;

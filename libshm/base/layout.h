@@ -148,6 +148,7 @@ struct arena_header {
 	atomic_u32 wake_sequence; /* futex: a writer adds 1 when the keeper should look for memory */
 	atomic_u32 superseded; /* 1: a client found another arena served in the place of this one */
 	atomic_u32 class_shift; /* two to the power of it TTL classes in a row share a slab; the keeper's */
+	atomic_u64 displaced_objects; /* keys that were taken out because the index could have no slot for them or for another */
 	_Alignas(PRIVATE_LINE) struct tenant tenants[TENANTS];
 	_Alignas(4096)
 		atomic_u32 open_segment[SLABS]; /* segment + 1 in which a slab allocates; 0: none */
@@ -364,6 +365,7 @@ static inline uint64_t layout_stamp(void)
 		TENANTS,
 		offsetof(struct arena_header, tenants),
 		offsetof(struct arena_header, class_shift),
+		offsetof(struct arena_header, displaced_objects),
 		offsetof(struct control_page, tenant),
 		SEGMENT_CHUNK_SHIFT,
 		VALUE_BYTES_MAX,

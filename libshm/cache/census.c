@@ -227,6 +227,7 @@ void cache_census(struct cache_thread *thread, struct larder_stat *ret_stat)
 		.index_splits = load_relaxed(&header->index_splits),
 		.index_rebuilds = load_relaxed(&header->index_rebuilds),
 		.index_merges = load_relaxed(&header->index_merges),
+		.displaced_objects = load_relaxed(&header->displaced_objects),
 		.estimate_keys = load_relaxed(&header->estimate_keys),
 		.estimate_samples = load_relaxed(&header->estimate_samples),
 		.uptime_ms = arena_now_ms(arena) - header->created_ms,

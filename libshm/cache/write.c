@@ -574,7 +574,7 @@ static __attribute__((noinline)) int write_any(struct cache_thread *thread, cons
 		epoch_enter(&thread->reader);
 		if (index_find_pinned(&thread->reader, &cache->arena, writer.hash, request->key, request->key_size,
 		                      &writer.chain))
-			index_displace(&writer.chain);
+			index_displace(&cache->arena, &writer.chain);
 		epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 		epoch_exit(&thread->reader);
 	}

@@ -297,12 +297,14 @@ enum index_result index_remove(const struct index_chain *chain)
 	return empty_slot(chain, (uint32_t)chain->found) ? INDEX_DONE : INDEX_AGAIN;
 }
 
-void index_displace(const struct index_chain *chain)
+void index_displace(const struct arena *arena, const struct index_chain *chain)
 {
 	/* The first slots are the likeliest to be old: a slot keeps its key, and free ones are filled in order. */
 	for (uint32_t position = 0; position < chain_slots(chain); position++)
-		if (slot_is_object(chain->words[position]) && empty_slot(chain, position))
+		if (slot_is_object(chain->words[position]) && empty_slot(chain, position)) {
+			index_count_displaced(arena, 1);
 			return;
+		}
 }
 
 struct bucket *index_claim_overflow(const struct arena *arena, uint32_t segment, uint32_t home, uint32_t level,

@@ -349,7 +349,14 @@ enum index_result index_insert(const struct arena *arena, const struct index_cha
  * Makes room in a chain for which there can be no growth, by emptying one slot of another key. Bounded chains keep every
  * operation bounded even if somebody finds many keys of one hash; this is its price, paid in hit ratio.
  */
-void index_displace(const struct index_chain *chain);
+void index_displace(const struct arena *arena, const struct index_chain *chain);
+
+/* Counts keys that there was no slot for. */
+static inline void index_count_displaced(const struct arena *arena, uint32_t keys)
+{
+	if (keys)
+		fetch_add_relaxed(&arena->header->displaced_objects, keys);
+}
 
 /*
  * Finds the slot that refers to an object, not merely to its key. False: none does, and none will, if nobody can publish it

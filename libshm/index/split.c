@@ -232,8 +232,8 @@ static void place(atomic_u64 *slot, uint64_t word)
 	failpoint("split.placed");
 }
 
-/* Fills the child's chain with a list, and leaves no never-used slot in it. */
-static void fill_chain(const struct arena *arena, uint32_t child, uint32_t home, const struct word_list *list)
+/* Fills the child's chain with a list, and leaves no never-used slot in it. Return: how many there was no slot for. */
+static uint32_t fill_chain(const struct arena *arena, uint32_t child, uint32_t home, const struct word_list *list)
 {
 	struct bucket *bucket = &index_buckets(arena, child)[home];
 	uint32_t done = 0;
@@ -261,6 +261,7 @@ static void fill_chain(const struct arena *arena, uint32_t child, uint32_t home,
 			next = NULL;
 		bucket = next;
 	}
+	return list->count - done;
 }
 
 /*
@@ -282,14 +283,14 @@ static void unpin(struct epoch_reader *reader)
 		epoch_unpin_index(reader, INDEX_PIN_OTHER);
 }
 
-/* As fill_chain, of a child that stays what it is meanwhile. */
+/* As fill_chain, of a child that stays what it is meanwhile; adds up how many there was no slot for. */
 static bool fill_child(struct epoch_reader *reader, const struct arena *arena, uint32_t child, uint32_t home,
-                       const struct word_list *list)
+                       const struct word_list *list, uint32_t *displaced)
 {
 	if (!pin(reader, child))
 		return false;
 	failpoint("split.child_pinned");
-	fill_chain(arena, child, home, list);
+	*displaced += fill_chain(arena, child, home, list);
 	unpin(reader);
 	return true;
 }
@@ -324,16 +325,18 @@ static enum parent_state freeze_bucket(const struct arena *arena, uint32_t paren
 	return PARENT_LOST;
 }
 
-/* The children are complete: whoever comes to a frozen bucket is sent on. */
-static void leave_bucket(const struct arena *arena, uint32_t parent, uint32_t home)
+/* The children are complete: whoever comes to a frozen bucket is sent on. False: somebody else was faster. */
+static bool leave_bucket(const struct arena *arena, uint32_t parent, uint32_t home)
 {
 	struct bucket *bucket = &index_buckets(arena, parent)[home];
 	uint64_t control = load_relaxed(&bucket->control);
+	bool left = false;
 
 	/* R18 -> A18: who is sent on to a child must find everything there. */
 	if (!(control & CONTROL_MOVED))
-		cas_acq_rel(&bucket->control, &control, control | CONTROL_MOVED);
+		left = cas_acq_rel(&bucket->control, &control, control | CONTROL_MOVED);
 	failpoint("split.moved");
+	return left;
 }
 
 bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena, uint32_t segment, uint32_t home)
@@ -341,6 +344,7 @@ bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena,
 	enum parent_state states[2] = { PARENT_MOVED, PARENT_MOVED };
 	struct word_list lists[2];
 	struct split split;
+	uint32_t displaced = 0;
 	bool complete = false;
 
 	if (!read_split(arena, segment, &split))
@@ -362,10 +366,10 @@ bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena,
 		complete |= states[i] == PARENT_MOVED; /* of whatever parent: the children were filled before */
 	}
 	if (!complete) {
-		if (!fill_child(reader, arena, split.low, home, &lists[0]))
+		if (!fill_child(reader, arena, split.low, home, &lists[0], &displaced))
 			return false;
 		failpoint("split.low_filled");
-		if (split.high != split.low && !fill_child(reader, arena, split.high, home, &lists[1]))
+		if (split.high != split.low && !fill_child(reader, arena, split.high, home, &lists[1], &displaced))
 			return false;
 	}
 	for (uint32_t i = 0; i < split.parent_count; i++) {
@@ -378,7 +382,8 @@ bool split_bucket_pinned(struct epoch_reader *reader, const struct arena *arena,
 				return false;
 			failpoint("merge.leaving");
 		}
-		leave_bucket(arena, split.parents[i], home);
+		if (leave_bucket(arena, split.parents[i], home) && i == 0)
+			index_count_displaced(arena, displaced); /* one of all who moved it */
 		if (!own)
 			unpin(reader);
 	}

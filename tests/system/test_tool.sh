@@ -317,7 +317,7 @@ test_stat() {
 		segments_condemned segments_system value_size_max access epoch clients entries key_bytes value_bytes \
 		used_bytes gets hits sets deletes expired_segments evicted_segments uptime_ms compacted_segments \
 		expired_objects evicted_objects moved_objects evicted_age_ms index_splits index_rebuilds \
-		index_merges index_splitting hit_ratio overhead_bytes_per_entry; do
+		index_merges index_splitting displaced_objects hit_ratio overhead_bytes_per_entry; do
 		note "$(grep -q "^$name *[a-z0-9-]" "$dir/out" && echo yes)" "stat shows $name"
 	done
 	note "$(grep -q '^arena_bytes *67108864 (64.0 MiB)$' "$dir/out" && echo yes)" "stat shows the size of the arena"
@@ -385,7 +385,7 @@ test_json() {
 	call get binary --json </dev/null
 	jq -r .value_base64 "$dir/out" | base64 -d >"$dir/decoded"
 	note "$(cmp -s "$dir/value" "$dir/decoded" && echo yes)" "a large binary value as JSON"
-	json 'keys | length' 44 stat
+	json 'keys | length' 45 stat
 	json '.entries > 0 and .arena_bytes == 67108864 and .access == "shared-write"' true stat
 	json '[.classes[] | select(.pool == "probation")] | length > 0' true stat
 	json '[.classes[].objects] | add == '"$(field entries)" true stat

@@ -193,6 +193,7 @@ START_TEST(test_numbers_of_the_keeper)
 	store_relaxed(&header->index_splits, 24);
 	store_relaxed(&header->index_rebuilds, 25);
 	store_relaxed(&header->index_merges, 28);
+	store_relaxed(&header->displaced_objects, 29);
 	store_relaxed(&header->estimate_keys, 26);
 	store_relaxed(&header->estimate_samples, 27);
 	for (uint32_t i = 0; i < ESTIMATES; i++)
@@ -217,6 +218,7 @@ START_TEST(test_numbers_of_the_keeper)
 	ck_assert_uint_eq(stat.index_splits, 24);
 	ck_assert_uint_eq(stat.index_rebuilds, 25);
 	ck_assert_uint_eq(stat.index_merges, 28);
+	ck_assert_uint_eq(stat.displaced_objects, 29);
 	ck_assert_uint_eq(stat.estimate_keys, 26);
 	ck_assert_uint_eq(stat.estimate_samples, 27);
 	for (uint32_t i = 0; i < ESTIMATES; i++)

@@ -214,7 +214,8 @@ START_TEST(test_displacing_takes_one_other_key)
 	for (uint32_t i = 0; i < CHAIN_KEYS; i++)
 		ck_assert(put_key(&world.self.thread, &keys[i], i + 1));
 	find_key(world.arena, &keys[CHAIN_KEYS], &chain);
-	index_displace(&chain);
+	index_displace(world.arena, &chain);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->displaced_objects), 1);
 	for (uint32_t i = 0; i < CHAIN_KEYS; i++)
 		left += lookup_version(world.arena, &keys[i]) == i + 1;
 	ck_assert_uint_eq(left, CHAIN_KEYS - 1);
@@ -378,7 +379,7 @@ static void put_reference(struct world *world, struct reference *references, str
 		if (result == INDEX_DONE)
 			break;
 		if (result == INDEX_FULL) {
-			index_displace(&chain);
+			index_displace(arena, &chain);
 			learn_displaced(arena, references, chain.home);
 		}
 	}

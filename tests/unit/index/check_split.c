@@ -337,7 +337,8 @@ START_TEST(test_writer_meets_a_frozen_slot)
 	ck_assert(split_bucket(world.arena, parent, HOME));
 	ck_assert_int_eq(index_replace(&stale, made.generation, made.offset, 0), INDEX_AGAIN);
 	ck_assert_int_eq(index_remove(&stale), INDEX_AGAIN);
-	index_displace(&stale);
+	index_displace(world.arena, &stale);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->displaced_objects), 0);
 	expect_keys(&world, keys, 1);
 	world_stop(&world);
 }
@@ -371,6 +372,7 @@ START_TEST(test_child_without_overflow_buckets)
 		found += lookup_version(world.arena, &keys[i]) != 0;
 	}
 	ck_assert_uint_eq(found, BUCKET_SLOTS);
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->displaced_objects), CHAIN_KEYS - BUCKET_SLOTS);
 	ck_assert(remove_key(world.arena, &keys[0]));
 	world_stop(&world);
 }
