@@ -16,6 +16,7 @@
 #include "object/walk.h"
 
 #define LIVING_WEIGHT 16
+#define UNLINK_GROUP 16
 #define KEPT_SHARE_MAX(bytes) \
 	((bytes) / 4 * 3) /* or nothing would be won by evicting a segment in which all is in use */
 
@@ -231,15 +232,23 @@ static bool evacuate(struct evacuation *evacuation)
 	return done;
 }
 
+/*
+ * Their buckets lie anywhere, so unlinking one after the other would be waiting for one cache miss after the other; those of a group are
+ * fetched together.
+ */
 void evacuate_expired(const struct arena *arena, uint32_t segment)
 {
-	uint32_t generation = segment_load(arena, segment).generation;
+	uint32_t generation = segment_load(arena, segment).generation, count, unlinked = 0;
 	struct object_walk walk = { .segment = segment };
-	struct object_view object;
+	struct object_view objects[UNLINK_GROUP];
 
-	while (object_walk_next(arena, &walk, &object))
-		if (index_unlink(arena, &object, generation))
-			fetch_add_relaxed(&arena->header->expired_objects, 1);
+	do {
+		for (count = 0; count < UNLINK_GROUP && object_walk_next(arena, &walk, &objects[count]); count++)
+			index_fetch(arena, &objects[count]);
+		for (uint32_t i = 0; i < count; i++)
+			unlinked += index_unlink(arena, &objects[i], generation);
+	} while (count == UNLINK_GROUP);
+	fetch_add_relaxed(&arena->header->expired_objects, unlinked);
 	warn_of_faults(&walk);
 }
 

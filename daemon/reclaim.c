@@ -277,7 +277,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	uint32_t freed, retired, free, idle_ms;
 	uint64_t next_expiry_ms = room_condemn_expired(reclaim, now_ms);
 	struct survey survey;
-	bool growing, resizing;
+	bool growing, resizing, more = false;
 
 	grace_restore(arena, reclaim->epoch);
 	reclaim->reopened = false;
@@ -305,7 +305,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	if (reclaim->in_work) {
 		if (grace_barrier(arena))
 			return WAITING_MS;
-		drain(reclaim);
+		more = drain(reclaim) == EVACUATE_BATCH;
 		if (grace_barrier(arena))
 			return WAITING_MS;
 		failpoint("reclaim.ordered");
@@ -318,7 +318,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	/* What a thread in a revoked section still reads is not given back. */
 	if (reclaim->resize.unreleased && clients_revoked(&reclaim->clients) == 0)
 		resizing |= resize_release(&reclaim->resize);
-	if (growing || resizing)
+	if (growing || resizing || more)
 		return 0;
 	if (reclaim->in_work || extents_busy(&reclaim->extents) || (reclaim->reopened && memory_short(reclaim)))
 		return WAITING_MS;
