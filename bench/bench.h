@@ -24,6 +24,7 @@ int bench_instructions(const struct bench_options *options);
 int bench_memory(const struct bench_options *options);
 int bench_missratio(const struct bench_options *options);
 int bench_scaling(const struct bench_options *options);
+int bench_expiry(const struct bench_options *options);
 int bench_growth(const struct bench_options *options);
 int bench_fragmentation(const struct bench_options *options);
 int bench_full(const struct bench_options *options);

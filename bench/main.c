@@ -50,7 +50,7 @@ static const struct subcommand {
 	  "With --trace, the requests are those of a file: lines of Twitter's cache traces, or records of libCacheSim's\n"
 	  "oracleGeneral. The arena then has room for a tenth of the keys, and at least 8 MiB.\n" },
 	{ "memory", bench_memory, false, "how well memory is used, and how soon it comes back",
-	  "Miss ratios as by larder-bench missratio, and four measurements with a larderd of their own. Headlines:\n"
+	  "Miss ratios as by larder-bench missratio, and five measurements with a larderd of their own. Headlines:\n"
 	  "  worst_vs_s3fifo_ref       as of missratio\n"
 	  "  worst_vs_lru              as of missratio\n"
 	  "  utilisation               as of fragmentation\n"
@@ -58,6 +58,9 @@ static const struct subcommand {
 	  "  growth_worst_over_median  the longest time that reads take because the index grows, for the median;\n"
 	  "                            bench/README.md says how that is told\n"
 	  "  overload_rate_ratio       the rate of writes where as much is evicted as is written, for one without\n" },
+	{ "expiry", bench_expiry, false, "how soon memory comes back whose objects have expired",
+	  "A segment at a time, and most of an arena at one moment while others write. Headline:\n"
+	  "  expiry_lag_ms             as of memory\n" },
 	{ "growth", bench_growth, false, "what reads take while the index grows",
 	  "One process inserts keys until the index has grown many times, another reads. As of memory, by itself. Headline:\n"
 	  "  growth_worst_over_median  as of memory\n" },

@@ -16,8 +16,11 @@ static const struct effort {
 	uint32_t growth_keys;
 	const char *growth_arena;
 	uint32_t overload_keys;
-} quick = { 2000000, 6, 4000000, "640M", 1000000 }, usual = { 6000000, 12, 8000000, "1280M", 2000000 },
-  full = { 6000000, 40, 40000000, "8G", 4000000 };
+	const char *expiry_arena;
+	uint32_t expiry_seconds; /* to fill it in */
+} quick = { 2000000, 6, 4000000, "640M", 1000000, "256M", 4 },
+  usual = { 6000000, 12, 8000000, "1280M", 2000000, "1G", 12 },
+  full = { 6000000, 40, 40000000, "8G", 4000000, "8G", 90 };
 
 static void report_reads(const struct growth_reads *reads, const char *const names[5], struct report *report)
 {
@@ -69,6 +72,18 @@ static void report_overload(const struct overload *overload, struct report *repo
 	report_count(report, "overload_refused", overload->refused, "writes for which there was no memory in time");
 }
 
+static void report_expiry_headline(const struct expiry *expiry, struct report *report)
+{
+	report_ratio(report, "expiry_lag_ms", expiry->worst_ms,
+	             "from the last end of a life in a segment until it is free");
+}
+
+static void report_expiry(const struct expiry *expiry, struct report *report)
+{
+	report_ratio(report, "expiry_lag_median_ms", expiry->median_ms, "the same, in the middle");
+	report_count(report, "expiry_segments", expiry->segments, "segments that it was measured on");
+}
+
 static const struct effort *effort_of(const struct bench_options *options)
 {
 	return options->full ? &full : options->quick ? &quick : &usual;
@@ -77,6 +92,54 @@ static const struct effort *effort_of(const struct bench_options *options)
 static int judge_growth(const struct growth_result *growth)
 {
 	return growth->growing.missed + growth->still.missed ? complain(-EIO, "growth: keys were missed") : 0;
+}
+
+static int measure_mass_expiry(const struct effort *effort, struct mass_expiry expiry[2])
+{
+	static const uint32_t value_sizes[] = { 100, 1000 };
+	int result = 0;
+
+	for (int i = 0; result == 0 && i < 2; i++)
+		result = mass_expiry_measure(effort->expiry_arena, value_sizes[i], effort->expiry_seconds, &expiry[i]);
+	return result;
+}
+
+static void report_mass_expiry(const struct mass_expiry expiry[2], struct report *report)
+{
+	static const char *const names[][4] = {
+		{ "mass_expiry_100b_lag_ms", "mass_expiry_100b_objects", "mass_expiry_100b_bytes",
+		  "mass_expiry_100b_longest_write_ms" },
+		{ "mass_expiry_1k_lag_ms", "mass_expiry_1k_objects", "mass_expiry_1k_bytes",
+		  "mass_expiry_1k_longest_write_ms" },
+	};
+
+	for (int i = 0; i < 2; i++) {
+		report_ratio(report, names[i][0], expiry[i].lag_ms,
+		             "until all is free that expired at one moment, while others write");
+		report_count(report, names[i][1], expiry[i].objects, "objects that did");
+		report_count(report, names[i][2], expiry[i].bytes, "the memory that came back");
+		report_ratio(report, names[i][3], expiry[i].longest_write_ms,
+		             "the longest write meanwhile, waits for the processor included");
+	}
+}
+
+int bench_expiry(const struct bench_options *options)
+{
+	const struct effort *effort = effort_of(options);
+	struct report report = { 0 };
+	struct expiry expiry;
+	struct mass_expiry mass[2];
+	int result = expiry_measure(effort->expiry_rounds, &expiry);
+
+	if (result == 0)
+		result = measure_mass_expiry(effort, mass);
+	if (result)
+		return result;
+	report_expiry_headline(&expiry, &report);
+	report_expiry(&expiry, &report);
+	report_mass_expiry(mass, &report);
+	report_print(&report, options->json);
+	return 0;
 }
 
 int bench_growth(const struct bench_options *options)
@@ -102,6 +165,7 @@ int bench_memory(const struct bench_options *options)
 	struct growth_result growth;
 	struct overload overload;
 	struct expiry expiry;
+	struct mass_expiry mass[2];
 	struct fragmentation fragmentation;
 	int result = missratio_measure(effort->requests, &missratio);
 
@@ -109,6 +173,8 @@ int bench_memory(const struct bench_options *options)
 		result = fragmentation_measure(&fragmentation);
 	if (result == 0)
 		result = expiry_measure(effort->expiry_rounds, &expiry);
+	if (result == 0)
+		result = measure_mass_expiry(effort, mass);
 	if (result == 0)
 		result = growth_measure(effort->growth_keys, effort->growth_arena, &growth);
 	if (result == 0)
@@ -118,12 +184,11 @@ int bench_memory(const struct bench_options *options)
 	missratio_report_worst(&missratio, &report);
 	report_ratio(&report, "utilisation", fragmentation.live,
 	             "living objects, of the bytes of a full arena, as of fragmentation");
-	report_ratio(&report, "expiry_lag_ms", expiry.worst_ms,
-	             "from the last end of a life in a segment until it is free");
+	report_expiry_headline(&expiry, &report);
 	report_growth_headline(&growth, &report);
 	report_overload(&overload, &report);
-	report_ratio(&report, "expiry_lag_median_ms", expiry.median_ms, "the same, in the middle");
-	report_count(&report, "expiry_segments", expiry.segments, "segments that it was measured on");
+	report_expiry(&expiry, &report);
+	report_mass_expiry(mass, &report);
 	report_growth(&growth, &report);
 	missratio_report_rows(&missratio, &report);
 	report_print(&report, options->json);

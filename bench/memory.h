@@ -16,6 +16,17 @@ struct expiry {
 /* So many rounds, each with lives of its own. Return: 0 or a negative value; it has complained by then, as all of these. */
 int expiry_measure(unsigned rounds, struct expiry *ret_expiry);
 
+/* ---- mass_expiry.c: most of an arena expires at one moment ------------------------------------------------------------ */
+
+struct mass_expiry {
+	uint64_t objects, segments, bytes; /* that expired; the memory of whole segments */
+	double lag_ms;                     /* from that moment until all of them were free */
+	double longest_write_ms;           /* of other keys, until then; waits for the processor included */
+};
+
+/* An arena of that size is filled within so many seconds, or as far as it gets. */
+int mass_expiry_measure(const char *size, uint32_t value_size, uint32_t seconds, struct mass_expiry *ret_expiry);
+
 /* ---- growth.c: reads by one process while another makes the index grow ---------------------------------------------- */
 
 /* Reads of present keys during one part of it. */
