@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whether one thing makes operations slower than another, on a machine that does other things besides. Both are measured in turns, short
- * enough that what the machine does meets both alike; and what it does in one turn counts once, however many operations of it were slow. So a
- * single turn shows nothing, and what happens in many turns of the one and in few of the other shows.
+ * enough that there are many and that what the machine does meets both alike; and what it does in one turn counts once, however many operations
+ * of it were slow. So a single turn shows nothing, and what happens in many turns of the one and in few of the other shows.
  */
 #ifndef LARDER_BENCH_CONTRAST_H
 #define LARDER_BENCH_CONTRAST_H
@@ -17,7 +17,7 @@ struct contrast {
 	} tails[HISTOGRAM_BUCKETS];
 };
 
-/* One more turn of each. */
+/* One more turn of each, or of one of them, if there are none of the other. */
 void contrast_add(struct contrast *contrast, const struct histogram *these, const struct histogram *those);
 
 /*

@@ -8,8 +8,8 @@
  * read with nothing in between, and the median of that taken off.
  *
  * One read in a million is slow whatever is read: the processor is taken away from the thread, or from the whole virtual machine, which
- * nothing tells it. So what growth does to reads is told by comparison. Growth takes turns of a few milliseconds with writing as many
- * keys that are there already; between the two, growth is waited for. The worst is the longest time that reads take more often while
+ * nothing tells it. So what growth does to reads is told by comparison. Whenever the index grows, which is for some milliseconds, more
+ * keys are inserted; then growth is waited for, and keys that are there already are written for as long. The worst is the longest time that reads take more often while
  * the index grows, by more than chance explains (contrast.h), and at the least what one read in a thousand takes. That is said of two
  * kinds of reads: of those during which the processor did nothing else (interruption.h), for what becomes of the reader's own steps;
  * and of all, for what else growth does to it, as by the keeper's memory barriers, which interrupt every thread. The slowest of either
@@ -41,11 +41,13 @@
 #define KEY_TEXT 20
 #define CLOCK_READINGS 100000
 #define BATCH 64
-#define TURN_KEYS 2048
-#define REST_MS 10000 /* to wait for, at the most, until growth is done */
+#define TURN_READS 8192 /* some milliseconds */
+#define PIECE_KEYS 1024 /* inserted between two looks whether the index grows, */
+#define MOST_PIECES 8   /* and so many while it does, before that is waited for */
+#define REST_MS 120000  /* at the most */
 #define PAGE 4096
 
-enum phase { PHASE_GROWING, PHASE_STILL, PHASES, PHASE_WAIT, PHASE_END };
+enum phase { PHASE_GROWING, PHASE_STILL, PHASE_FILLING, PHASES, PHASE_WAIT, PHASE_END };
 
 /* The reads that were not interrupted, or all. */
 struct latencies {
@@ -62,7 +64,7 @@ struct board {
 	atomic_u32 ended;   /* the reader has, or will */
 	int result;
 	uint64_t longest_write_ns; /* of a new key, waits for the processor included */
-	uint64_t grown;            /* turns in which the index grew */
+	uint64_t turns;            /* of reads while the index grew; the reader's */
 	uint64_t interrupted[PHASES], missed[PHASES];
 	struct latencies own, all;
 };
@@ -118,7 +120,7 @@ static int read_one(struct board *board, larder *cache, enum phase phase, uint32
 	return 0;
 }
 
-/* A turn of either kind is over. */
+/* A turn is over, which was of one phase only. */
 static void add_up(struct latencies *latencies)
 {
 	contrast_add(&latencies->contrast, &latencies->turns[PHASE_GROWING], &latencies->turns[PHASE_STILL]);
@@ -142,7 +144,7 @@ static int read_all(struct board *board, larder *cache)
 {
 	struct interruption interruption = { 0 };
 	uint64_t random = 1, clock_ns = clock_cost_ns();
-	uint32_t phase, seen = PHASE_WAIT;
+	uint32_t phase, seen = PHASE_WAIT, reads = 0;
 	int result = touch_all(cache);
 
 	memset(&board->own, 0, sizeof board->own); /* touched before it is measured */
@@ -150,9 +152,11 @@ static int read_all(struct board *board, larder *cache)
 	while (result == 0 && (phase = load_acquire(&board->phase)) != PHASE_END) {
 		uint32_t written = load_acquire(&board->written);
 
-		if (phase != seen && seen == PHASE_STILL) {
+		if (phase != seen || reads >= TURN_READS) {
 			add_up(&board->own);
 			add_up(&board->all);
+			board->turns += seen == PHASE_GROWING;
+			reads = 0;
 		}
 		if (phase != seen)
 			interruption_happened(&interruption);
@@ -163,7 +167,7 @@ static int read_all(struct board *board, larder *cache)
 			interruption_happened(&interruption);
 			continue;
 		}
-		for (int i = 0; result == 0 && i < BATCH; i++)
+		for (int i = 0; result == 0 && i < BATCH; i++, reads++)
 			result = read_one(board, cache, phase, (uint32_t)((mix(random++) >> 32) * written >> 32),
 			                  clock_ns, &interruption);
 	}
@@ -224,7 +228,7 @@ static int wait_for_rest(const struct arena *arena)
 	return 0;
 }
 
-static int insert_turn(struct board *board, larder *cache, uint32_t first, uint32_t end)
+static int insert_piece(struct board *board, larder *cache, uint32_t first, uint32_t end)
 {
 	uint64_t last_ns = monotonic_ns();
 	int result = 0;
@@ -239,40 +243,45 @@ static int insert_turn(struct board *board, larder *cache, uint32_t first, uint3
 			board->longest_write_ns = now_ns - last_ns;
 		last_ns = now_ns;
 	}
-	return result;
+	return result ? result : harness_interrupted();
 }
 
-/* Some keys are inserted, and growth is waited for. Then keys that are there are written, as many, and for as long as growth took. */
-static int write_turn(struct board *board, larder *cache, const struct arena *arena, uint32_t first, uint32_t end)
+/* The index has begun to grow. Keys are inserted until it is done; then keys that are there are written for as long. */
+static int grow(struct board *board, larder *cache, const struct arena *arena, uint32_t keys)
 {
-	uint64_t splits = load_relaxed(&arena->header->index_splits), begin_ns, end_ns = 0;
-	int result;
+	uint64_t begin_ns, end_ns;
+	int result = 0;
 
 	enter_phase(board, PHASE_GROWING);
 	begin_ns = monotonic_ns();
-	result = insert_turn(board, cache, first, end);
+	for (uint32_t piece = 0; result == 0 && piece < MOST_PIECES && grows(arena); piece++) {
+		uint32_t first = load_relaxed(&board->written);
+
+		result = insert_piece(board, cache, first, keys - first < PIECE_KEYS ? keys : first + PIECE_KEYS);
+	}
 	if (result == 0)
 		result = wait_for_rest(arena);
 	enter_phase(board, PHASE_STILL);
-	if (load_relaxed(&arena->header->index_splits) != splits) {
-		board->grown++;
-		end_ns = monotonic_ns() + (monotonic_ns() - begin_ns);
-	}
-	for (uint32_t i = first; result == 0 && (i < end || monotonic_ns() < end_ns); i++)
-		result = write_one(cache, (uint32_t)(mix(i) % end));
-	return result ? result : harness_interrupted();
+	end_ns = 2 * monotonic_ns() - begin_ns;
+	for (uint64_t i = end_ns; result == 0 && monotonic_ns() < end_ns; i++)
+		result = write_one(cache, (uint32_t)(mix(i) % load_relaxed(&board->written)));
+	enter_phase(board, PHASE_FILLING);
+	return result;
 }
 
 static int write_all(struct board *board, larder *cache, uint32_t keys)
 {
 	const struct arena *arena = inside_arena(cache);
+	uint32_t first;
 	int result = arena ? 0 : -EIO;
 
-	for (uint32_t first = 0, end; result == 0 && first < keys; first = end) {
-		end = keys - first < TURN_KEYS ? keys : first + TURN_KEYS;
-		result = write_turn(board, cache, arena, first, end);
+	enter_phase(board, PHASE_FILLING);
+	while (result == 0 && (first = load_relaxed(&board->written)) < keys) {
+		result = insert_piece(board, cache, first, keys - first < PIECE_KEYS ? keys : first + PIECE_KEYS);
+		if (result == 0 && grows(arena))
+			result = grow(board, cache, arena, keys);
 	}
-	enter_phase(board, PHASE_WAIT); /* until the last turn is added up */
+	enter_phase(board, PHASE_WAIT);
 	store_release(&board->phase, PHASE_END);
 	return result;
 }
@@ -288,11 +297,11 @@ static double worst_of(const struct latencies *latencies)
 
 static void sum_up(const struct board *board, struct growth_result *result)
 {
-	struct growth_reads *const sums[PHASES] = { &result->growing, &result->still };
+	struct growth_reads *const sums[PHASES] = { &result->growing, &result->still, &result->filling };
 
 	result->longest_write_ms = (double)board->longest_write_ns / 1e6;
 	result->median_ns = (double)histogram_quantile(&board->own.sums[PHASE_GROWING], 0.5);
-	result->turns = board->grown;
+	result->turns = board->turns;
 	result->worst_ns = worst_of(&board->own);
 	result->worst_any_ns = worst_of(&board->all);
 	for (int phase = 0; phase < PHASES; phase++)

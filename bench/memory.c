@@ -31,6 +31,11 @@ static void report_reads(const struct growth_reads *reads, const char *const nam
 	report_ratio(report, names[4], reads->worst_any_ns, "the slowest of all, ns");
 }
 
+static uint64_t missed_of(const struct growth_result *growth)
+{
+	return growth->growing.missed + growth->still.missed + growth->filling.missed;
+}
+
 static void report_growth(const struct growth_result *growth, struct report *report)
 {
 	static const char *const growing[] = { "growth_reads", "growth_slow", "growth_slowest_ns", "growth_interrupted",
@@ -38,12 +43,13 @@ static void report_growth(const struct growth_result *growth, struct report *rep
 	static const char *const still[] = { "still_reads", "still_slow", "still_slowest_ns", "still_interrupted",
 		                             "still_slowest_any_ns" };
 
+	static const char *const filling[] = { "filling_reads", "filling_slow", "filling_slowest_ns",
+		                               "filling_interrupted", "filling_slowest_any_ns" };
+
 	report_count(report, "growth_keys", growth->keys, "keys inserted while another process reads");
 	report_count(report, "growth_splits", growth->splits, "segments of the index that became two");
-	report_count(report, "growth_turns", growth->turns,
-	             "turns in which the index grew, each compared with one in which it did not");
-	report_count(report, "growth_missed", growth->growing.missed + growth->still.missed,
-	             "keys that were there, but not found");
+	report_count(report, "growth_turns", growth->turns, "turns of some milliseconds in which the index grew");
+	report_count(report, "growth_missed", missed_of(growth), "keys that were there, but not found");
 	report_ratio(report, "growth_median_ns", growth->median_ns, "a read");
 	report_ratio(
 		report, "growth_worst_ns", growth->worst_ns,
@@ -53,6 +59,7 @@ static void report_growth(const struct growth_result *growth, struct report *rep
 	             "the longest insert, waits for the processor included");
 	report_reads(&growth->growing, growing, report);
 	report_reads(&growth->still, still, report);
+	report_reads(&growth->filling, filling, report);
 }
 
 static void report_growth_headline(const struct growth_result *growth, struct report *report)
@@ -91,7 +98,7 @@ static const struct effort *effort_of(const struct bench_options *options)
 
 static int judge_growth(const struct growth_result *growth)
 {
-	return growth->growing.missed + growth->still.missed ? complain(-EIO, "growth: keys were missed") : 0;
+	return missed_of(growth) ? complain(-EIO, "growth: keys were missed") : 0;
 }
 
 static int measure_mass_expiry(const struct effort *effort, struct mass_expiry expiry[2])

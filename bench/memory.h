@@ -42,10 +42,11 @@ struct growth_reads {
 
 struct growth_result {
 	uint64_t keys, splits;
-	uint64_t turns; /* of those that are compared, in which the index grew */
+	uint64_t turns; /* of some milliseconds in which the index grew */
 	double median_ns;
 	double longest_write_ms;            /* of a new key, waits for the processor included */
-	struct growth_reads growing, still; /* still: as many writes, of keys that are there */
+	struct growth_reads growing, still; /* still: after it, while keys are written that are there, for as long */
+	struct growth_reads filling;        /* while keys are inserted that make nothing grow */
 	double worst_ns;                    /* see growth.c */
 	double worst_any_ns;                /* the same, of reads that may have been interrupted */
 };
