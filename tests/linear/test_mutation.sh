@@ -38,26 +38,26 @@ count() { # name, whether it is right
 	fi
 }
 
-mutant() { # name, perl substitution over the whole of index.c
-	local source=$work/libshm/index/index.c
-	cp libshm/index/index.c "$source"
-	perl -0pi -e "$2" "$source"
-	if cmp -s libshm/index/index.c "$source"; then
-		echo "nothing was changed for: $1; index.c looks different now, so adapt the pattern" >"$work/log"
+mutant() { # name, file, perl substitution over the whole of it
+	cp "$2" "$work/$2"
+	perl -0pi -e "$3" "$work/$2"
+	if cmp -s "$2" "$work/$2"; then
+		echo "nothing was changed for: $1; $2 looks different now, so adapt the pattern" >"$work/log"
 		count "$1" no
 		return
 	fi
 	build
 	if violated; then count "$1" yes; else count "$1 was not noticed" no; fi
+	cp "$2" "$work/$2"
 }
 
 build
 if violated; then count "larder as it is" no; else count "larder as it is" yes; fi
-mutant "replacing by a plain store" \
-	's/if \(!cas_acq_rel\((index_slot_at\(chain, \(uint32_t\)chain->found\)), &word, (new_word)\)\)/if (store_relaxed($1, $2), !word)/'
-mutant "emptying by a plain store" \
+mutant "replacing by a plain store" libshm/index/index.h \
+	's/if \(!cas_acq_rel\(slot, &word, new_word\)\)/if (store_relaxed(slot, new_word), !word)/'
+mutant "emptying by a plain store" libshm/index/index.c \
 	's/if \(!cas_acq_rel\((index_slot_at\(chain, position\)), &word, (empty_pack\(control_sequence\(control\), word\))\)\)/if (store_relaxed($1, $2), !word)/'
-mutant "an intent by a plain store" \
+mutant "an intent by a plain store" libshm/index/index.c \
 	's/if \(!cas_acq_rel\(&chain->bucket\[0\]->control, &expected, control\)\)/if (store_relaxed(&chain->bucket[0]->control, control), !expected)/'
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
