@@ -10,27 +10,50 @@ static void raise_word(atomic_u64 *slot, uint64_t word)
 		cas_relaxed(slot, &word, slot_with_heat(word, heat + 1));
 }
 
-void heat_note(struct cache_thread *thread, const void *key, size_t key_size, uint64_t word)
+/* Whether this is a use that the slot should tell of. If not, the thread has told of it not long ago, or does now, in its control page. */
+static bool is_news(struct cache_thread *thread, uint64_t word)
 {
-	const struct arena *arena = &thread->cache->arena;
 	struct control_page *page = thread->cache->control.page;
 	uint64_t offset = word & SLOT_OFFSET_MASK;
 	uint64_t *recent = &thread->recent[offset * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_RECENT_BITS)];
+
+	if (*recent == offset)
+		return false;
+	*recent = offset;
+	if (thread->cache->arena.writable)
+		return true;
+	store_relaxed(&page->samples[fetch_add_relaxed(&page->sample_count, 1) % SAMPLES], word);
+	return false;
+}
+
+static void raise_pinned(struct cache_thread *thread, uint32_t segment, atomic_u64 *slot, uint64_t word)
+{
+	if (epoch_pin_index(&thread->reader, INDEX_PIN_SEGMENT, segment))
+		raise_word(slot, word);
+	epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
+}
+
+void heat_raise(struct cache_thread *thread, atomic_u64 *slot, uint64_t word)
+{
+	const struct arena *arena = &thread->cache->arena;
+	uint64_t offset = (uint64_t)((unsigned char *)slot - arena->base);
+
+	if (is_news(thread, word))
+		raise_pinned(thread, segment_of(arena, offset), slot, word);
+}
+
+void heat_note(struct cache_thread *thread, const void *key, size_t key_size, uint64_t word)
+{
+	const struct arena *arena = &thread->cache->arena;
 	atomic_u64 *slot;
 	uint32_t segment;
 
-	if (*recent == offset)
+	if (!is_news(thread, word))
 		return;
-	*recent = offset;
-	if (!arena->writable) {
-		store_relaxed(&page->samples[fetch_add_relaxed(&page->sample_count, 1) % SAMPLES], word);
-		return;
-	}
 	epoch_enter(&thread->reader);
 	slot = index_locate(arena, hash_key(arena->secret, key, key_size), word, &segment);
-	if (slot && epoch_pin_index(&thread->reader, INDEX_PIN_SEGMENT, segment))
-		raise_word(slot, word);
-	epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
+	if (slot)
+		raise_pinned(thread, segment, slot, word);
 	epoch_exit(&thread->reader);
 }
 

@@ -19,7 +19,10 @@ static inline bool heat_counts(uint64_t word)
 	return __builtin_expect((word & SLOT_HEAT_MASK) != SLOT_HEAT_MASK, 0);
 }
 
-/* Notes that a key was used, whose slot held the word; outside of sections. */
+/* Notes that the object was used whose word was read in a slot, inside the section in which it was. */
+void heat_raise(struct cache_thread *thread, atomic_u64 *slot, uint64_t word);
+
+/* The same for a key whose slot held the word in an earlier section; outside of sections. */
 void heat_note(struct cache_thread *thread, const void *key, size_t key_size, uint64_t word);
 
 /*

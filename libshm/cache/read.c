@@ -182,13 +182,6 @@ static __attribute__((noinline)) int get_other(struct cache_thread *thread, cons
 	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, index_guess(arena, hash));
 }
 
-static __attribute__((noinline)) int note_and_return(struct cache_thread *thread, const void *key, size_t key_size,
-                                                     uint64_t word)
-{
-	heat_note(thread, key, key_size, word);
-	return LARDER_OK;
-}
-
 int cache_get(struct cache_thread *thread, const void *key, size_t key_size, void *buffer, size_t buffer_size,
               struct larder_item *ret_item)
 {
@@ -197,6 +190,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	struct plain plain;
 	uint64_t entered, ttl_ms;
 	uint64_t guess;
+	atomic_u64 *slot;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !buffer, 0))
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
@@ -204,7 +198,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	if (usage_sampled(guess))
 		return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
 	entered = epoch_enter(&thread->reader);
-	guess = index_guess(arena, guess);
+	guess = index_guess_slot(arena, guess, &slot);
 	fetch_object(arena, guess); /* where the value begins is known only when the first line has come */
 	if (__builtin_expect(slot_is_object(guess), 1) &&
 	    __builtin_expect(plain_open(arena, guess, key, key_size, &plain), 1) &&
@@ -213,9 +207,11 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 		memcpy(buffer, plain.value, plain.value_size);
 		if (ret_item)
 			describe_plain(&plain, ttl_ms, ret_item);
+		if (heat_counts(guess))
+			heat_raise(thread, slot, guess);
 		if (__builtin_expect(epoch_leave(line, entered), 1)) {
 			count(&line->hits, 1);
-			return heat_counts(guess) ? note_and_return(thread, key, key_size, guess) : LARDER_OK;
+			return LARDER_OK;
 		}
 		epoch_enter(&thread->reader);
 		guess = SLOT_LINK;
@@ -316,6 +312,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	struct thread_line *line = thread->reader.line;
 	struct plain plain;
 	uint64_t entered, guess, ttl_ms;
+	atomic_u64 *slot;
 	uint32_t segment;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
@@ -324,7 +321,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	if (usage_sampled(guess))
 		return view_sampled(thread, key, key_size, ret_view);
 	entered = epoch_enter(&thread->reader);
-	guess = index_guess(arena, guess);
+	guess = index_guess_slot(arena, guess, &slot);
 	fetch_object(arena, guess);
 	if (__builtin_expect(slot_is_object(guess), 1) &&
 	    __builtin_expect(plain_open(arena, guess, key, key_size, &plain), 1) &&
@@ -336,9 +333,11 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 		ret_view->shard = thread->shard;
 		ret_view->segment = segment;
 		describe_plain(&plain, ttl_ms, &ret_view->item);
+		if (heat_counts(guess))
+			heat_raise(thread, slot, guess);
 		if (__builtin_expect(epoch_leave(line, entered), 1)) {
 			count(&line->hits, 1);
-			return heat_counts(guess) ? note_and_return(thread, key, key_size, guess) : LARDER_OK;
+			return LARDER_OK;
 		}
 		unpin(thread->cache, thread->shard, segment);
 		epoch_enter(&thread->reader);
@@ -389,8 +388,9 @@ static inline __attribute__((always_inline)) void guess_group(const struct arena
 	}
 	for (uint32_t j = 0; j < count; j++) {
 		uint32_t i = elsewhere[j];
-		const struct bucket *bucket = index_guessed_bucket(arena, hashes[i], guesses[i]);
-		uint64_t guess = bucket ? bucket_guess(bucket, hashes[i]) : 0;
+		struct bucket *bucket = index_guessed_bucket(arena, hashes[i], guesses[i]);
+		atomic_u64 *slot;
+		uint64_t guess = bucket ? bucket_guess(bucket, hashes[i], &slot) : 0;
 
 		if (slot_is_object(guess)) {
 			guesses[i] = guess;

@@ -209,7 +209,8 @@ atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word
  * finds. Nearly always a key is in its home bucket and in the only slot there that has its tag, or there is none such and no
  * overflow bucket.
  */
-static inline __attribute__((always_inline)) uint64_t bucket_guess(const struct bucket *bucket, uint64_t hash)
+static inline __attribute__((always_inline)) uint64_t bucket_guess(struct bucket *bucket, uint64_t hash,
+                                                                   atomic_u64 **ret_slot)
 {
 	uint32_t matches = bucket_match(bucket, hash), position;
 	uint64_t word;
@@ -223,14 +224,17 @@ static inline __attribute__((always_inline)) uint64_t bucket_guess(const struct 
 	 * and comparing it shows that.
 	 */
 	position = (uint32_t)__builtin_ctz(matches);
-	word = load_acquire(&((const atomic_u64 *)(const void *)bucket)[position]); /* A1 <- R1 */
+	*ret_slot = &((atomic_u64 *)(void *)bucket)[position];
+	word = load_acquire(*ret_slot); /* A1 <- R1 */
 	return __builtin_expect(slot_is_object(word), 1) ? word : SLOT_LINK;
 }
 
-static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
+/* Also in which slot; that is set only when the guess is an object. */
+static inline __attribute__((always_inline)) uint64_t index_guess_slot(const struct arena *arena, uint64_t hash,
+                                                                       atomic_u64 **ret_slot)
 {
 	uint32_t segment = index_segment(arena, hash);
-	const struct bucket *bucket;
+	struct bucket *bucket;
 
 	if (__builtin_expect(segment >= arena->segment_count, 0))
 		return SLOT_LINK;
@@ -241,14 +245,21 @@ static inline __attribute__((always_inline)) uint64_t index_guess(const struct a
 	 */
 	if (__builtin_expect((load_relaxed(&bucket->control) & CONTROL_MOVED) != 0, 0))
 		return SLOT_LINK;
-	return bucket_guess(bucket, hash);
+	return bucket_guess(bucket, hash, ret_slot);
+}
+
+static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
+{
+	atomic_u64 *slot;
+
+	return index_guess_slot(arena, hash, &slot);
 }
 
 /*
  * The overflow bucket that a guess names, or NULL when the chain has changed. In a segment that the directory names only now, the bucket may be
  * claimed and not be linked yet; what it holds then nobody may believe.
  */
-static inline const struct bucket *index_guessed_bucket(const struct arena *arena, uint64_t hash, uint64_t guess)
+static inline struct bucket *index_guessed_bucket(const struct arena *arena, uint64_t hash, uint64_t guess)
 {
 	uint32_t segment = index_segment(arena, hash);
 	struct bucket *bucket;

@@ -227,9 +227,10 @@ static void half_extended(void)
 static void guess(void)
 {
 	uint64_t hash = key[FULL - 1].hash, word = index_guess(stage_arena, hash);
-	const struct bucket *bucket = slot_is_link(word) ? index_guessed_bucket(stage_arena, hash, word) : NULL;
+	struct bucket *bucket = slot_is_link(word) ? index_guessed_bucket(stage_arena, hash, word) : NULL;
+	atomic_u64 *slot;
 
-	weak_expect(!bucket || bucket_guess(bucket, hash) != replaced);
+	weak_expect(!bucket || bucket_guess(bucket, hash, &slot) != replaced);
 }
 
 /* ---- a split that has just begun ------------------------------------------------------------------------------------------- */

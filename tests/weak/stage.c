@@ -80,13 +80,23 @@ void stage_set(unsigned thread, const char *key, char letter)
 	stage_set_by(&stage_threads[thread], key, letter);
 }
 
-void stage_set_by(struct cache_thread *thread, const char *key, char letter)
+static void store(struct cache_thread *thread, enum write_operation operation, const char *key, char letter)
 {
 	char value[VALUE_BYTES];
 	struct write_result result;
 
 	memset(value, letter, sizeof value);
-	weak_expect(write_by(thread, WRITE_SET, key, value, sizeof value, 0, 0, &result) == LARDER_OK);
+	weak_expect(write_by(thread, operation, key, value, sizeof value, 0, 0, &result) == LARDER_OK);
+}
+
+void stage_set_by(struct cache_thread *thread, const char *key, char letter)
+{
+	store(thread, WRITE_SET, key, letter);
+}
+
+void stage_replace(unsigned thread, const char *key, char letter)
+{
+	store(&stage_threads[thread], WRITE_REPLACE, key, letter);
 }
 
 bool stage_delete(unsigned thread, const char *key)

@@ -33,6 +33,7 @@ int stage_write(unsigned thread, enum write_operation operation, const char *key
 /* Values of 40 bytes, all the same letter. */
 void stage_set(unsigned thread, const char *key, char letter);
 void stage_set_by(struct cache_thread *thread, const char *key, char letter);
+void stage_replace(unsigned thread, const char *key, char letter); /* of a key that is there */
 bool stage_delete(unsigned thread, const char *key); /* whether it was there */
 
 /* The letter of the value, or 0: there is none. A value of more than one letter is a failure. */
