@@ -188,20 +188,30 @@ static void *map_aligned(int fd, uint64_t bytes, int protection)
 	return base;
 }
 
+#define JOIN_NS (2000 * NS_PER_MS)      /* of processor time, enough for about a GiB */
+#define JOIN_BYTES (UINT64_C(32) << 20) /* between two looks at the time */
+
 /*
  * Puts ordinary memory on huge pages all the same, which the kernel does on request since Linux 6.1, whatever its policy for shared memory
- * is, as far as it finds room. They need not be reserved, and there may be holes in them. Return: whether all of it is now.
+ * is, as far as it finds room. They need not be reserved, and there may be holes in them. All is copied, so of an arena that is so large that this takes
+ * long the rest stays as it is. Return: whether all of it is on them now.
  */
 static bool join_pages(int fd, uint64_t bytes)
 {
-	void *base = map_aligned(fd, bytes, PROT_READ | PROT_WRITE);
-	bool joined;
+	const uint64_t deadline_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + JOIN_NS;
+	unsigned char *base = map_aligned(fd, bytes, PROT_READ | PROT_WRITE);
+	uint64_t done = 0, part;
 
 	if (base == MAP_FAILED)
 		return false;
-	joined = madvise(base, bytes, MADV_COLLAPSE) == 0;
+	while (done < bytes && clock_ns(CLOCK_THREAD_CPUTIME_ID) < deadline_ns) {
+		part = bytes - done < JOIN_BYTES ? bytes - done : JOIN_BYTES;
+		if (madvise(base + done, part, MADV_COLLAPSE))
+			break;
+		done += part;
+	}
 	munmap(base, bytes);
-	return joined;
+	return done == bytes;
 }
 
 static int sealed_memfd(struct arena_size size, bool huge)

@@ -190,7 +190,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	struct plain plain;
 	uint64_t entered, ttl_ms;
 	uint64_t guess;
-	atomic_u64 *slot;
+	atomic_u64 *slot = NULL;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !buffer, 0))
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
@@ -312,7 +312,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	struct thread_line *line = thread->reader.line;
 	struct plain plain;
 	uint64_t entered, guess, ttl_ms;
-	atomic_u64 *slot;
+	atomic_u64 *slot = NULL;
 	uint32_t segment;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
