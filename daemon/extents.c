@@ -12,6 +12,7 @@
 #define LOOK_MS 100u    /* between two looks whether the objects of all extents are in the index */
 #define READY_MS 1000u  /* how long an extent is offered */
 #define PATIENCE_MS 60u /* how long a window may take in which something is held */
+#define WISH_MS 1000u   /* how long a wish is heeded that nobody repeats: who waits does ten times a second */
 #define RETRY_MS 20u    /* until a window is looked for again when there was none */
 #define TRIES 8u        /* windows looked at for views */
 #define KEPT_MAX 16u    /* objects that are kept before one must go */
@@ -271,6 +272,23 @@ static uint32_t wanted_in(const struct arena *arena, uint32_t extent_class_wante
 	return length;
 }
 
+/*
+ * Who gave up cannot take his wish back, for it may be another's, too. So it is forgotten after some time, and whoever still waits
+ * repeats it.
+ */
+static bool outlived(struct reclaim *reclaim, uint32_t extent_class_wanted, uint32_t length)
+{
+	uint64_t *since_ms = &reclaim->extents.wanted_ms[extent_class_wanted], now_ms = arena_now_ms(reclaim->arena);
+
+	if (length == 0 || *since_ms == 0)
+		*since_ms = length ? now_ms : 0;
+	if (length == 0 || now_ms - *since_ms < WISH_MS)
+		return false;
+	*since_ms = 0;
+	cas_relaxed(&reclaim->arena->header->extent_wanted[extent_class_wanted], &length, 0);
+	return true;
+}
+
 static void begin(struct reclaim *reclaim)
 {
 	struct extents *extents = &reclaim->extents;
@@ -282,7 +300,7 @@ static void begin(struct reclaim *reclaim)
 		uint32_t extent_class_wanted = (extents->next_class + i) % EXTENT_CLASSES;
 		uint32_t length = wanted_in(reclaim->arena, extent_class_wanted);
 
-		if (length == 0)
+		if (outlived(reclaim, extent_class_wanted, length) || length == 0)
 			continue;
 		extents->next_class = extent_class_wanted + 1;
 		extents->since_ms = monotonic_ms();
@@ -371,6 +389,7 @@ static void offer(struct reclaim *reclaim)
 	extent_offer(reclaim->arena, extents->first, length, arena_now_ms(reclaim->arena));
 	extents->length = 0;
 	extents->kept = 0;
+	extents->wanted_ms[extent_class(length)] = 0;
 	cas_relaxed(wanted, &length, 0); /* unless somebody wants a longer one by now; who goes without asks again */
 }
 

@@ -16,14 +16,15 @@
 struct reclaim;
 
 struct extents {
-	uint32_t first, length; /* the window that is being emptied; length 0: none is */
-	uint64_t since_ms;      /* when it was chosen, or none could be */
-	bool refused;           /* every window is blocked; to be looked at again soon */
-	bool spoilt;            /* something in the window was kept */
-	uint32_t kept;          /* how often that was so since the last offer */
-	uint64_t looked_ms;     /* when all extents were looked at */
-	uint32_t next_class;    /* which class has its turn */
-	uint32_t *costs;        /* of each segment, for choosing */
+	uint32_t first, length;             /* the window that is being emptied; length 0: none is */
+	uint64_t since_ms;                  /* when it was chosen, or none could be */
+	bool refused;                       /* every window is blocked; to be looked at again soon */
+	bool spoilt;                        /* something in the window was kept */
+	uint32_t kept;                      /* how often that was so since the last offer */
+	uint64_t looked_ms;                 /* when all extents were looked at */
+	uint32_t next_class;                /* which class has its turn */
+	uint64_t wanted_ms[EXTENT_CLASSES]; /* since when (arena time) something is wanted in each; 0: nothing */
+	uint32_t *costs;                    /* of each segment, for choosing */
 };
 
 int extents_init(struct extents *extents, const struct arena *arena);
@@ -33,6 +34,12 @@ void extents_destroy(struct extents *extents);
 static inline bool extents_claims(const struct extents *extents, uint32_t segment)
 {
 	return segment - extents->first < extents->length;
+}
+
+/* Whether an extent or a segment is in the window, and be it in part. */
+static inline bool extents_overlap(const struct extents *extents, uint32_t segment, uint32_t length)
+{
+	return segment < extents->first + extents->length && extents->first < segment + length && extents->length != 0;
 }
 
 /* Whether there is something to be done that nobody tells us of. */

@@ -100,7 +100,7 @@ static void reopen(struct reclaim *reclaim, uint32_t segment)
 {
 	const struct arena *arena = reclaim->arena;
 
-	if (extents_claims(&reclaim->extents, segment))
+	if (extents_overlap(&reclaim->extents, segment, extent_length(arena, segment, segment_load(arena, segment))))
 		extents_kept(&reclaim->extents);
 	if (reclaim->work[segment].reason == REASON_EVICTED || reclaim->work[segment].reason == REASON_CLEARED)
 		segment_keep(arena, segment, POOL_MAIN, arena_now_ms(arena));
