@@ -112,6 +112,12 @@ static uint64_t room_of(const struct actor *actor)
 	return run->end - run->next;
 }
 
+/* Leaves a run with room: what is usual, but for the first write of a thread. */
+static void begin_run(struct actor *actor)
+{
+	write_own(actor, 0, 8);
+}
+
 /* Leaves a run with room for nothing more. */
 static void use_up_run(struct actor *actor)
 {
@@ -193,8 +199,12 @@ static void expire(struct scene *scene, const struct scenario *scenario)
 
 const struct scenario client_scenarios[] = {
 	{ CLIENT, .name = "get", .before = { SHORT }, .after = { SHORT }, .act = act_get },
+	{ CLIENT, .name = "get, the usual way", .usual_keys = true, .before = { SHORT }, .after = { SHORT },
+	  .act = act_get },
 	{ CLIENT, .name = "get, missing", .result = LARDER_MISS, .act = act_get },
 	{ CLIENT, .name = "view and release", .before = { SHORT }, .after = { SHORT }, .act = act_view },
+	{ CLIENT, .name = "view and release, the usual way", .usual_keys = true, .before = { SHORT },
+	  .after = { SHORT }, .act = act_view },
 	{ CLIENT, .name = "mget", .subjects = 4, .before = { SHORT, OTHER_SHORT, { .text = "-5", .counter = true } },
 	  .after = { SHORT, OTHER_SHORT, { .text = "-5" } }, .result = LARDER_MISS, .act = act_mget },
 	{ CLIENT, .name = "scan", .before = { SHORT }, .after = { SHORT }, .act = act_scan },
@@ -207,6 +217,11 @@ const struct scenario client_scenarios[] = {
 	  .request = { .value = "a value", .ttl_ms = LIFE_MS, .flags = 77 } },
 	{ CLIENT, .name = "set, replace, same size", .crowd = 3, .before = { SHORT }, .after = { OTHER_SHORT },
 	  .request = { .value = "another" } },
+	{ CLIENT, .name = "set, the usual way", .usual_keys = true, .crowd = 3, .before = { SHORT },
+	  .after = { OTHER_SHORT }, .prelude = begin_run, .request = { .value = "another" } },
+	{ CLIENT, .name = "set, the usual way, other size and flags", .usual_keys = true, .before = { SHORT },
+	  .after = { { .text = LONG_TEXT, .flags = 1 } }, .prelude = begin_run,
+	  .request = { .value = LONG_TEXT, .flags = 1 } },
 	{ CLIENT, .name = "set, replace, other size, ttl and flags", .before = { SHORT },
 	  .after = { { .text = LONG_TEXT, .ttl_ms = LIFE_MS, .flags = 1 } },
 	  .request = { .value = LONG_TEXT, .ttl_ms = LIFE_MS, .flags = 1 } },

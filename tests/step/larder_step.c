@@ -153,7 +153,7 @@ static uint64_t run_once(const struct scenario *scenario, uint64_t seed, uint64_
 	run.scenario = scenario;
 	run.scene = &scene;
 	trace_open(&run.trace);
-	scene_open(&scene, seed, scenario->subjects ? scenario->subjects : 1);
+	scene_open(&scene, seed, scenario->subjects ? scenario->subjects : 1, scenario->usual_keys);
 	if (scenario->prepare)
 		scenario->prepare(&scene, scenario);
 	else

@@ -20,7 +20,8 @@ struct scenario {
 	const char *name;
 	enum role role;    /* ROLE_VICTIM or ROLE_KEEPER */
 	uint32_t subjects; /* 0: one */
-	uint32_t crowd;    /* keys of others in the subject's bucket */
+	bool usual_keys; /* the subjects' are of 17 to 32 bytes, which have ways of their own (cache/plain.h), not shorter */
+	uint32_t crowd; /* keys of others in the subject's bucket */
 	struct value before[SUBJECTS_MAX];
 	struct value after[SUBJECTS_MAX];
 	int result; /* of the operation */

@@ -6,14 +6,16 @@
 #define LARGE 4000u          /* bytes of a value of which few fill the arena */
 #define SEED_STRIDE 1000000u /* numbers of keys that one seed has */
 
-void scene_open(struct scene *scene, uint64_t seed, uint32_t subjects)
+void scene_open(struct scene *scene, uint64_t seed, uint32_t subjects, bool usual_keys)
 {
 	memset(scene, 0, sizeof *scene);
 	stage_open(&scene->stage);
 	scene->next = (uint32_t)(seed % (UINT32_MAX / SEED_STRIDE)) * SEED_STRIDE;
 	scene->subject_count = subjects;
 	for (uint32_t i = 0; i < subjects; i++)
-		scene->subjects[i] = key_of(scene->stage.arena, scene->next++);
+		do
+			scene->subjects[i] = key_of(scene->stage.arena, scene->next++);
+		while (hash_is_short(scene->subjects[i].size) != usual_keys);
 }
 
 void scene_close(struct scene *scene)

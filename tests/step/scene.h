@@ -28,7 +28,7 @@ struct scene {
 	bool dead;        /* a client was killed before, and its control page is left */
 };
 
-void scene_open(struct scene *scene, uint64_t seed, uint32_t subjects);
+void scene_open(struct scene *scene, uint64_t seed, uint32_t subjects, bool usual_keys);
 void scene_close(struct scene *scene);
 
 /* Gives a subject, which is not stored yet, another key: one of the home bucket of the first subject. */

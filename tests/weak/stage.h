@@ -34,7 +34,7 @@ int stage_write(unsigned thread, enum write_operation operation, const char *key
 void stage_set(unsigned thread, const char *key, char letter);
 void stage_set_by(struct cache_thread *thread, const char *key, char letter);
 void stage_replace(unsigned thread, const char *key, char letter); /* of a key that is there */
-bool stage_delete(unsigned thread, const char *key); /* whether it was there */
+bool stage_delete(unsigned thread, const char *key);               /* whether it was there */
 
 /* The letter of the value, or 0: there is none. A value of more than one letter is a failure. */
 char stage_get(unsigned thread, const char *key);
