@@ -162,29 +162,25 @@ static int populate_size(int fd, struct arena_size size, bool huge)
 
 /*
  * Where the kernel chooses the address, huge pages can be mapped as such only by chance. So more is taken than is needed, and what is not, given back.
+ * Where that is not to be had, for the limits of the process or for pages that are larger still, the kernel's choice has to do.
  */
 static void *map_aligned(int fd, uint64_t bytes, int protection)
 {
-	uint64_t spare = bytes >= HUGE_PAGE ? HUGE_PAGE : 0;
-	unsigned char *reserved, *base;
-	int error;
+	unsigned char *reserved = MAP_FAILED, *base;
 
-	if (spare == 0)
-		return mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
-	reserved = mmap(NULL, bytes + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (bytes >= HUGE_PAGE)
+		reserved = mmap(NULL, bytes + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (reserved == MAP_FAILED)
-		return MAP_FAILED;
+		return mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
 	base = reserved + (0 - (uintptr_t)reserved) % HUGE_PAGE;
 	if (mmap(base, bytes, protection, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
-		error = errno;
-		munmap(reserved, bytes + spare);
-		errno = error;
-		return MAP_FAILED;
+		munmap(reserved, bytes + HUGE_PAGE);
+		return mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
 	}
 	if (base > reserved)
 		munmap(reserved, (size_t)(base - reserved));
-	if (base < reserved + spare)
-		munmap(base + bytes, (size_t)(reserved + spare - base));
+	if (base < reserved + HUGE_PAGE)
+		munmap(base + bytes, (size_t)(reserved + HUGE_PAGE - base));
 	return base;
 }
 

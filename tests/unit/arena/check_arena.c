@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -240,6 +241,35 @@ START_TEST(test_no_two_arenas_are_alike)
 	close(fd_b);
 }
 END_TEST
+
+#ifndef __SANITIZE_ADDRESS__ /* which wants address space of its own all the time */
+static uint64_t address_space(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	unsigned long pages;
+
+	ck_assert_ptr_nonnull(statm);
+	ck_assert_int_eq(fscanf(statm, "%lu", &pages), 1);
+	fclose(statm);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A process whose limit leaves room for the arena, but none to choose the address from, maps it where the kernel says. */
+START_TEST(test_mapped_within_a_limit)
+{
+	struct arena made, mapped;
+	int fd = make_formatted(8 * MIB, &made);
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = address_space() + 9 * MIB;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	ck_assert_int_eq(arena_map(fd, true, &mapped, NULL), 0);
+	ck_assert_int_ne(arena_map(fd, true, &mapped, NULL), 0); /* there was no more */
+	close(fd);
+}
+END_TEST
+#endif
 
 /* A page that is mapped for reading only cannot be written, whoever tries. */
 START_TEST(test_reader_cannot_write)
@@ -488,6 +518,9 @@ int main(void)
 	tcase_add_test(tests, test_what_was_formatted_can_be_mapped);
 	tcase_add_test(tests, test_arena_time_begins_as_wall_clock);
 	tcase_add_test(tests, test_no_two_arenas_are_alike);
+#ifndef __SANITIZE_ADDRESS__
+	tcase_add_test(tests, test_mapped_within_a_limit);
+#endif
 	tcase_add_test_raise_signal(tests, test_reader_cannot_write, SIGSEGV);
 	tcase_add_test(tests, test_each_contradiction_in_the_header_is_refused);
 	tcase_add_test(tests, test_what_is_no_arena_is_refused);
