@@ -8,9 +8,10 @@
 #include "daemon/survey.h"
 #include "index/index.h"
 
-#define STEP_OBJECTS 1024u /* looked up in a step: with the pause, about a hundredth of a processor */
-#define LOOK_MS 250u       /* between two looks for a segment that is due */
-#define AGAIN_SHARE 16u    /* audited again when so large a part more of it is dead */
+#define STEP_OBJECTS 1024u   /* looked up in a step: with the pause, about a hundredth of a processor */
+#define SEGMENTS_PER_MS 512u /* looked through in each run of the keeper: their share of a processor is as small */
+#define LOOK_MS 250u         /* between two looks for a segment that is due */
+#define AGAIN_SHARE 16u      /* audited again when so large a part more of it is dead */
 
 struct audited {
 	uint64_t life; /* generation + 1; 0: none */
@@ -74,7 +75,7 @@ static void conclude(struct audit *audit)
 	uint32_t units = audit->dead_units;
 
 	*audited = (struct audited){ (uint64_t)audit->generation + 1, units };
-	if (audit->living_bytes * 2 > arena->segment_bytes || unused / OBJECT_UNIT <= units)
+	if (audit->living_bytes * 2 >= arena->segment_bytes || unused / OBJECT_UNIT <= units)
 		return;
 	/* Who counted in the meantime has changed what was seen here: it is looked at again. */
 	if (cas_relaxed(&arena->table[audit->walk.segment].dead_units, &units, (uint32_t)(unused / OBJECT_UNIT)))
@@ -106,5 +107,12 @@ void audit_step(struct audit *audit)
 			audit->living_bytes += object.size;
 		}
 	}
-	audit->next_ms = now_ms + (audit->walking ? AUDIT_PAUSE_MS : LOOK_MS);
+	audit->next_ms = now_ms + (audit->walking ? audit_pause_ms(audit) : LOOK_MS);
+}
+
+uint32_t audit_pause_ms(const struct audit *audit)
+{
+	uint32_t pause_ms = audit->arena->segment_count / SEGMENTS_PER_MS;
+
+	return pause_ms > AUDIT_PAUSE_MS ? pause_ms : AUDIT_PAUSE_MS;
 }

@@ -322,7 +322,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		return 0;
 	if (reclaim->in_work || extents_busy(&reclaim->extents) || (reclaim->reopened && memory_short(reclaim)))
 		return WAITING_MS;
-	idle_ms = reclaim->audit.walking ? AUDIT_PAUSE_MS : IDLE_MS;
+	idle_ms = reclaim->audit.walking ? audit_pause_ms(&reclaim->audit) : IDLE_MS;
 	return next_expiry_ms < now_ms + idle_ms ? (uint32_t)(next_expiry_ms - now_ms) : idle_ms;
 }
 

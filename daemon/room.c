@@ -144,8 +144,10 @@ void room_make(struct reclaim *reclaim, struct survey *survey)
 	uint32_t waste_share = survey->free * 2 < low ? WASTE_SHARE_HURRY : WASTE_SHARE_LOW;
 
 	if (survey->free >= low + wanted) {
-		if (!reclaim->in_work && !condemn_wasted(reclaim, survey, WASTE_SHARE))
+		if (coming_free(reclaim) == 0) { /* what is only held may be so for hours */
+			condemn_wasted(reclaim, survey, WASTE_SHARE);
 			audit_step(&reclaim->audit);
+		}
 		return;
 	}
 	while (evacuator_wants(&reclaim->evacuator) && survey->free > 1) {

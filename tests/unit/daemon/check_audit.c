@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/audit.h"
 
+#include <time.h>
+
 #include "tests/unit/daemon/house.h"
 
 static uint64_t compacted_segments(const struct house *house)
@@ -68,6 +70,34 @@ START_TEST(test_run_of_a_killed_writer_comes_back)
 	ck_assert_uint_eq(compacted_segments(&house), 1);
 	expect_value(&house.world, "key", "value");
 	expect_sound(&house.world);
+	house_stop(&house);
+}
+END_TEST
+
+/* Who holds a view may do so for hours: what others left comes back all the same. */
+START_TEST(test_held_view_keeps_nothing_else)
+{
+	struct larder_view view;
+	struct house house;
+	uint32_t segment, viewed;
+
+	house_start(&house, 8 * MIB, NEVER_MS);
+	put_with(&house.world, "viewed", "value", 1000, 0);
+	viewed = house_segment(&house, "viewed");
+	ck_assert_int_eq(cache_view(&house.guest.thread, "viewed", 6, &view), 0);
+	put(&house.world, "key", "value");
+	segment = house_segment(&house, "key");
+	take_rest(&house, segment);
+	for (int i = 0; i < 500 && house_state(&house, segment) != SEGMENT_FREE; i++) {
+		const struct timespec moment = { 0, NS_PER_MS };
+
+		wait_and_work(&house);
+		nanosleep(&moment, NULL); /* at first the view may be released any moment */
+	}
+	ck_assert_int_eq(house_state(&house, viewed), SEGMENT_CONDEMNED);
+	ck_assert_int_eq(house_state(&house, segment), SEGMENT_FREE);
+	expect_value(&house.world, "key", "value");
+	cache_release(&house.guest.cache, &view);
 	house_stop(&house);
 }
 END_TEST
@@ -161,6 +191,7 @@ int main(void)
 	TCase *tests = tcase_create("audit");
 
 	tcase_add_test(tests, test_run_of_a_killed_writer_comes_back);
+	tcase_add_test(tests, test_held_view_keeps_nothing_else);
 	tcase_add_test(tests, test_what_is_in_use_stays);
 	tcase_add_test(tests, test_segment_that_is_given_back_meanwhile);
 	tcase_add_test(tests, test_count_that_changes_meanwhile);
