@@ -140,8 +140,11 @@ static uint32_t larger(uint32_t a, uint32_t b)
 
 bool tenants_overdrawn(const struct tenants *tenants, const struct survey *survey, uint32_t tenant)
 {
+	const struct survey_share *share = &survey->shares[tenant];
 	uint32_t limit = tenants->tenants[tenant].limit;
 
+	if (limit == 1) /* it can have none in reserve: the one goes when it is full */
+		return share->data[POOL_PROBATION] + share->data[POOL_MAIN] > 0;
 	return limit && survey->shares[tenant].open > limit - larger(slack(limit), wanted_by(tenants, tenant));
 }
 

@@ -85,6 +85,23 @@ START_TEST(test_whoever_is_furthest_above_its_guarantee_gives)
 }
 END_TEST
 
+/* With one segment there is no way to have the next one ready. */
+START_TEST(test_limit_of_one_segment)
+{
+	struct config_quotas quotas = { 1, { USER(1, 0, 1) } };
+	struct world world;
+	struct tenants tenants;
+
+	start(&world, &tenants);
+	tenants_configure(&tenants, &quotas);
+	survey.shares[1] = (struct survey_share){ .open = 1 };
+	ck_assert(!tenants_overdrawn(&tenants, &survey, 1));
+	survey.shares[1].data[POOL_PROBATION] = 1;
+	ck_assert(tenants_overdrawn(&tenants, &survey, 1));
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_limits_and_room)
 {
 	struct config_quotas quotas = { 1, { USER(1, 0, MIB) } };
@@ -142,6 +159,7 @@ int main(void)
 
 	tcase_add_test(tests, test_who_has_a_number_keeps_it);
 	tcase_add_test(tests, test_whoever_is_furthest_above_its_guarantee_gives);
+	tcase_add_test(tests, test_limit_of_one_segment);
 	tcase_add_test(tests, test_limits_and_room);
 	tcase_add_test(tests, test_scribbles);
 	return suite_run("tenant", tests);
