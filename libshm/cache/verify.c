@@ -16,6 +16,7 @@
 #include "object/walk.h"
 
 #define CHAINS_PER_SECTION 256
+#define DATA_LOOKS 10       /* at a segment in which something is wrong */
 #define DIRECTORY_LOOKS 100 /* at an entry that is being changed */
 
 struct verifier {
@@ -328,8 +329,12 @@ static void check_index(struct verifier *verifier)
 
 /* ---- data segments --------------------------------------------------------------------------------------------------- */
 
-/* In a section, because the memory may be given back when the segment is emptied. False: the section was revoked. */
-static bool check_data_segment(struct verifier *verifier, uint32_t segment)
+/*
+ * In a section, because the memory may be given back when the segment is emptied. False: look again, because the section was revoked; or
+ * unless it is the last look, because something is wrong: where a walk has read an object, its writer may take it back and write one of another
+ * size, in whose middle the walk goes on.
+ */
+static bool check_data_segment(struct verifier *verifier, uint32_t segment, bool last_look)
 {
 	struct object_walk walk = { .segment = segment };
 	struct segment_word before, after;
@@ -345,6 +350,8 @@ static bool check_data_segment(struct verifier *verifier, uint32_t segment)
 		return false;
 	if (after.state != before.state || after.generation != before.generation)
 		return true;
+	if (walk.faults && !last_look)
+		return false;
 	verifier->counts.objects += objects;
 	if (walk.faults)
 		fault(verifier, "data segment %u: %u places that are neither an object nor free", segment, walk.faults);
@@ -354,7 +361,7 @@ static bool check_data_segment(struct verifier *verifier, uint32_t segment)
 static void check_data(struct verifier *verifier)
 {
 	for (uint32_t segment = 0; segment < verifier->arena->segment_count; segment++)
-		while (!check_data_segment(verifier, segment))
+		for (uint32_t look = 1; !check_data_segment(verifier, segment, look >= DATA_LOOKS); look++)
 			;
 }
 
