@@ -24,7 +24,7 @@ work=$(mktemp -d) || exit 1
 trap 'record; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 export CK_DEFAULT_TIMEOUT=$seconds
-unset MAKEFLAGS MFLAGS # warnings of what is left out are no errors
+unset MAKEFLAGS MFLAGS DEVELOPER # warnings of what is left out are no errors
 
 build() { # tree, programs...
 	make -C "$1" --no-print-directory -j"${build_jobs:-1}" "${@:2}"
