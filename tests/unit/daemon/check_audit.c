@@ -124,23 +124,31 @@ START_TEST(test_what_is_in_use_stays)
 }
 END_TEST
 
+/* Begins an audit of a segment with more objects than are looked at in a step; "early", the first, has been. Return: the segment. */
+static uint32_t stop_half_way(struct house *house, struct audit *audit)
+{
+	uint32_t segment;
+
+	house_start(house, 64 * MIB, NEVER_MS);
+	put(&house->world, "early", "value");
+	for (uint64_t bytes = 0; bytes < house->arena->segment_bytes / 2; bytes += 32)
+		put(&house->world, "the same", "value");
+	segment = house_segment(house, "the same");
+	take_rest(house, segment);
+	ck_assert_int_eq(audit_init(audit, house->arena), 0);
+	world_advance(&house->world, AUDIT_AGE_MS);
+	audit_step(audit);
+	ck_assert(audit->walking);
+	ck_assert_uint_eq(audit->walk.segment, segment);
+	return segment;
+}
+
 START_TEST(test_segment_that_is_given_back_meanwhile)
 {
 	struct house house;
 	struct audit audit;
-	uint32_t segment, objects;
+	uint32_t segment = stop_half_way(&house, &audit);
 
-	house_start(&house, 64 * MIB, NEVER_MS);
-	objects = (uint32_t)(house.arena->segment_bytes / 2 / 32);
-	for (uint32_t i = 0; i < objects; i++)
-		put(&house.world, "the same", "value"); /* more of them than are looked at in a step */
-	segment = house_segment(&house, "the same");
-	take_rest(&house, segment);
-	ck_assert_int_eq(audit_init(&audit, house.arena), 0);
-	world_advance(&house.world, AUDIT_AGE_MS);
-	audit_step(&audit);
-	ck_assert(audit.walking);
-	ck_assert_uint_eq(audit.walk.segment, segment);
 	ck_assert(segment_change(house.arena, segment, SEGMENT_OPEN, SEGMENT_CONDEMNED));
 	world_advance(&house.world, AUDIT_PAUSE_MS);
 	audit_step(&audit);
@@ -154,20 +162,9 @@ START_TEST(test_count_that_changes_meanwhile)
 {
 	struct house house;
 	struct audit audit;
+	uint32_t segment = stop_half_way(&house, &audit);
 	struct object_view early, same;
-	uint32_t segment, objects;
 
-	house_start(&house, 64 * MIB, NEVER_MS);
-	objects = (uint32_t)(house.arena->segment_bytes / 2 / 32);
-	put(&house.world, "early", "value");
-	for (uint32_t i = 0; i < objects; i++)
-		put(&house.world, "the same", "value");
-	segment = house_segment(&house, "the same");
-	take_rest(&house, segment);
-	ck_assert_int_eq(audit_init(&audit, house.arena), 0);
-	world_advance(&house.world, AUDIT_AGE_MS);
-	audit_step(&audit);
-	ck_assert(audit.walking);
 	put(&house.world, "early", "seen, and elsewhere now");
 	put(&house.world, "the same", "not seen");
 	for (int i = 0; i < 20; i++) {
