@@ -393,7 +393,7 @@ test_json() {
 	json '[.estimated_miss_ratios[] | [.memory, .miss_ratio]] | tostring' '[[0.25,null],[0.5,null],[1,null],[2,null],[4,null]]' stat
 	json '.hit_ratio >= 0 and .hit_ratio <= 1' true stat
 	json .sound true verify
-	json '.library | type' string version
+	json '.["library"] | type' string version
 }
 
 # The memory of the arena, by what it begins with.
