@@ -84,7 +84,6 @@ int clients_add(struct clients *clients, struct control *control)
 	}
 	/* What the client of an earlier keeper counted so far is in the arena's totals already. */
 	clients->list[clients->count++] = sum_counters(control);
-	store_relaxed(&clients->arena->header->clients, clients->count);
 	return 0;
 }
 
@@ -97,7 +96,6 @@ void clients_remove(struct clients *clients, struct control *control)
 		clients->list[i] = clients->list[--clients->count];
 		break;
 	}
-	store_relaxed(&clients->arena->header->clients, clients->count);
 }
 
 /* ---- what they hold ------------------------------------------------------------------------------------------------ */

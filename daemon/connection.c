@@ -66,6 +66,19 @@ static void close_socket(struct connection *connection)
 	connection->socket = -1;
 }
 
+/* One more or one less that has the arena or is about to. */
+static void count_attached(struct keeper *keeper, int more)
+{
+	keeper->attached_count += (uint32_t)more;
+	if (keeper->resumed)
+		connection_publish_count(keeper);
+}
+
+void connection_publish_count(const struct keeper *keeper)
+{
+	store_relaxed(&keeper->cache.arena.header->clients, keeper->attached_count);
+}
+
 /* Frees everything. The caller has seen to it that the client cannot be using its control page. */
 static void destroy(struct connection *connection)
 {
@@ -82,7 +95,8 @@ static void destroy(struct connection *connection)
 		control_unmap(&connection->control);
 	}
 	keeper->connection_count--;
-	keeper->attached_count -= connection->id != 0;
+	if (connection->id)
+		count_attached(keeper, -1);
 	keeper->stranger_count -= connection->stranger;
 	LIST_REMOVE(connection, all);
 	free(connection);
@@ -245,7 +259,7 @@ static int prepare(struct connection *connection, int offered_pidfd, struct faul
 	}
 	assign(connection);
 	connection->id = keeper->next_id++;
-	keeper->attached_count++;
+	count_attached(keeper, +1);
 	connection->state = KEEPING;
 	event_add(&connection->death, NULL);
 	event_del(&connection->timer);
@@ -415,7 +429,7 @@ int connection_resume(struct keeper *keeper, const struct vault_client *client)
 	connection->pidfd = client->fds[VAULT_PIDFD];
 	connection->lease_fd = client->fds[VAULT_LEASE];
 	connection->debt = debt_find(keeper->debts, connection->id);
-	keeper->attached_count++;
+	count_attached(keeper, +1);
 	result = control_map(client->fds[VAULT_CONTROL], keeper->cache.arena.segment_count, false, &connection->control,
 	                     &fault);
 	if (result == 0)

@@ -15,6 +15,12 @@ void connection_accept(struct keeper *keeper, int socket);
  */
 int connection_resume(struct keeper *keeper, const struct vault_client *client);
 
+/*
+ * Shows how many clients there are. A new keeper says nothing before it has taken over all: they were there the whole time, and
+ * people would see clients go that did not.
+ */
+void connection_publish_count(const struct keeper *keeper);
+
 /* The supervisor's answer to VAULT_KEEP. */
 void connection_kept(struct keeper *keeper, uint64_t id, int result);
 

@@ -341,6 +341,8 @@ static int resume_clients(struct keeper *keeper, const struct vault *vault, stru
 			return fault_set(fault, result, "cannot go on with client %" PRIu64 ": %s",
 			                 vault->clients[i].id, strerror(-result));
 	}
+	keeper->resumed = true;
+	connection_publish_count(keeper);
 	return 0;
 }
 

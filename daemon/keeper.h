@@ -66,6 +66,7 @@ struct keeper {
 	uint32_t deposits; /* VAULT_KEEP messages that have not been answered */
 	uint32_t connection_count;
 	uint32_t attached_count; /* of them, those that have the arena or are about to */
+	bool resumed;            /* the clients of the keeper before are among them */
 	uint32_t stranger_count; /* of them, those that will be refused */
 	unsigned char *message;  /* buffers for the request in hand */
 	unsigned char *payload;  /* its pages are there while a large one is in hand */

@@ -215,12 +215,23 @@ static void read_counter(struct worker *worker, uint32_t counter)
 		              larder_strerror(result), completed, begun);
 }
 
+/* Whatever happens to the keeper, who was a client all the time is counted. */
+static void count_clients(struct worker *worker)
+{
+	struct larder_stat stat = { .size = sizeof stat };
+	uint32_t before = load_acquire(&worker->crowd->attached), after;
+
+	READ(worker, "stat", larder_stat(worker->cache, &stat));
+	after = load_acquire(&worker->crowd->attached);
+	if (stat.clients < before && stat.clients < after)
+		expect_failed("%u clients, where %u or %u have been all the time", (unsigned)stat.clients, before, after);
+}
+
 static void look_around(struct worker *worker)
 {
 	static unsigned char buffer[LARDER_KEY_MAX];
 	struct larder_cursor cursor = { { 0, 0 } };
 	struct larder_scan_entry entries[64];
-	struct larder_stat stat = { .size = sizeof stat };
 	size_t found;
 
 	READ(worker, "scan",
@@ -228,8 +239,8 @@ static void look_around(struct worker *worker)
 	for (size_t i = 0; i < found; i++)
 		if (entries[i].key_size < 5 || memcmp(entries[i].key, "kept.", 5) != 0)
 			expect_failed("the scan found a key of %zu bytes that it should not", entries[i].key_size);
-	if (worker->turns % 64 == 0)
-		READ(worker, "stat", larder_stat(worker->cache, &stat));
+	if (worker->turns % 16 == 0)
+		count_clients(worker);
 }
 
 static void read_all_kinds(struct worker *worker)
@@ -558,16 +569,19 @@ void crowd_work(struct crowd *crowd, uint32_t number, enum role role, bool eager
 		                 .eager = eager,
 		                 .random = { number },
 		                 .turns = 1 };
+	const uint32_t lasting = number < LASTING_MEMBERS;
 	const struct timespec pause = { .tv_nsec = (eager ? EAGER_PAUSE_US : PAUSE_US) * 1000L };
 
 	value_some_large = crowd->scene == LARGE;
 	worker.schedule_fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
 	worker.cache = worker_attach(crowd, crowd->keeper_hurt || eager);
+	fetch_add_release(&crowd->attached, lasting);
 	while (!load_relaxed(&crowd->over)) {
 		worker.unserved_ns = worker_unserved_ns(&worker);
 		take_turn(&worker);
 		nanosleep(&pause, NULL);
 	}
+	fetch_sub_release(&crowd->attached, lasting);
 	release_held(&worker);
 	larder_close(worker.cache);
 }

@@ -16,6 +16,7 @@
 #include "tests/support/server.h"
 
 #define MEMBERS 6
+#define LASTING_MEMBERS 3 /* the first, who stay from beginning to end */
 #define KEPT_KEYS 24     /* of each member, which alone writes them */
 #define COUNTERS 4       /* to which all add */
 #define GROWTH_KEYS 5000 /* of each member, written once: they make the index grow */
@@ -40,6 +41,7 @@ struct crowd {
 	atomic_u32 quiet;   /* members that are not eager write nothing for the time being */
 	atomic_u32 settled; /* nobody adds keys: the index cannot grow without a keeper */
 	atomic_u32 over;
+	atomic_u32 attached; /* lasting members that are clients */
 	struct entry counters[COUNTERS];
 	struct member members[MEMBERS];
 };

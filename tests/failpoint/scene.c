@@ -36,7 +36,7 @@
 #define CALL_MS 1000      /* the longest that any call of others may take, */
 #define LATE_FACTOR 5     /* and so many times what this process had to wait for a processor */
 #define STEP_MS 10
-#define ORDINARY_MEMBERS 4 /* 0 to 2 read and write, 3 comes and goes */
+#define ORDINARY_MEMBERS 4 /* the lasting ones read and write, the other comes and goes */
 #define VICTIM 4
 #define ACCOMPLICE 5
 
@@ -236,7 +236,7 @@ static void start_crowd(struct stage *stage)
 	store_relaxed(&crowd->quiet, point->accomplice && point->accomplice_role != READER);
 	stage->crowd = crowd;
 	for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
-		start_member(stage, number, number < 3 ? WRITER : point->scene == SIZED ? SIZER : ATTACHER, NULL);
+		start_member(stage, number, number < LASTING_MEMBERS ? WRITER : point->scene == SIZED ? SIZER : ATTACHER, NULL);
 }
 
 static void start_victim(struct stage *stage)
