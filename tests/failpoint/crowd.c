@@ -215,18 +215,6 @@ static void read_counter(struct worker *worker, uint32_t counter)
 		              larder_strerror(result), completed, begun);
 }
 
-/* Whatever happens to the keeper, who was a client all the time is counted. */
-static void count_clients(struct worker *worker)
-{
-	struct larder_stat stat = { .size = sizeof stat };
-	uint32_t before = load_acquire(&worker->crowd->attached), after;
-
-	READ(worker, "stat", larder_stat(worker->cache, &stat));
-	after = load_acquire(&worker->crowd->attached);
-	if (stat.clients < before && stat.clients < after)
-		expect_failed("%u clients, where %u or %u have been all the time", (unsigned)stat.clients, before, after);
-}
-
 static void look_around(struct worker *worker)
 {
 	static unsigned char buffer[LARDER_KEY_MAX];
@@ -240,7 +228,7 @@ static void look_around(struct worker *worker)
 		if (entries[i].key_size < 5 || memcmp(entries[i].key, "kept.", 5) != 0)
 			expect_failed("the scan found a key of %zu bytes that it should not", entries[i].key_size);
 	if (worker->turns % 16 == 0)
-		count_clients(worker);
+		worker_count_clients(worker);
 }
 
 static void read_all_kinds(struct worker *worker)

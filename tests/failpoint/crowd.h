@@ -17,9 +17,9 @@
 
 #define MEMBERS 6
 #define LASTING_MEMBERS 3 /* the first, who stay from beginning to end */
-#define KEPT_KEYS 24     /* of each member, which alone writes them */
-#define COUNTERS 4       /* to which all add */
-#define GROWTH_KEYS 5000 /* of each member, written once: they make the index grow */
+#define KEPT_KEYS 24      /* of each member, which alone writes them */
+#define COUNTERS 4        /* to which all add */
+#define GROWTH_KEYS 5000  /* of each member, written once: they make the index grow */
 
 /* Numbers of writes of one key; 0: none. */
 struct entry {

@@ -236,7 +236,11 @@ static void start_crowd(struct stage *stage)
 	store_relaxed(&crowd->quiet, point->accomplice && point->accomplice_role != READER);
 	stage->crowd = crowd;
 	for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
-		start_member(stage, number, number < LASTING_MEMBERS ? WRITER : point->scene == SIZED ? SIZER : ATTACHER, NULL);
+		start_member(stage, number,
+		             number < LASTING_MEMBERS ? WRITER
+		             : point->scene == SIZED  ? SIZER
+		                                      : ATTACHER,
+		             NULL);
 }
 
 static void start_victim(struct stage *stage)

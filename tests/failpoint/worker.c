@@ -59,6 +59,18 @@ larder *worker_attach(const struct crowd *crowd, bool patient)
 	return cache;
 }
 
+void worker_count_clients(struct worker *worker)
+{
+	struct larder_stat stat = { .size = sizeof stat };
+	uint32_t before = load_acquire(&worker->crowd->attached), after;
+
+	READ(worker, "stat", larder_stat(worker->cache, &stat));
+	after = load_acquire(&worker->crowd->attached);
+	if (stat.clients < before && stat.clients < after)
+		expect_failed("%u clients, where %u or %u have been all the time", (unsigned)stat.clients, before,
+		              after);
+}
+
 void worker_configure(const struct server *server, const char *size)
 {
 	char text[256], path[128];

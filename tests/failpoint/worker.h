@@ -29,6 +29,9 @@ struct worker {
 /* Opens a handle. patient: the keeper may be stopped or dead, so try for a while. */
 larder *worker_attach(const struct crowd *crowd, bool patient);
 
+/* Whatever happens to the keeper, larder_stat counts who was a client all the time. */
+void worker_count_clients(struct worker *worker);
+
 /* Writes the configuration of the sized scene, with a size. */
 void worker_configure(const struct server *server, const char *size);
 
