@@ -16,7 +16,7 @@
 #include "object/walk.h"
 
 #define LIVING_WEIGHT 16
-#define UNLINK_GROUP 16
+#define GROUP 16 /* objects whose buckets are fetched together */
 #define KEPT_SHARE_MAX(bytes) \
 	((bytes) / 4 * 3) /* or nothing would be won by evicting a segment in which all is in use */
 
@@ -156,6 +156,13 @@ static void count_age(const struct evacuation *evacuation, const struct object_v
 	fetch_add_relaxed(&header->evicted_ages[bits < EVICTED_AGES ? bits : EVICTED_AGES - 1], 1);
 }
 
+/* Whether writers shall know its objects again. */
+static bool leaves_ghosts(const struct evacuation *evacuation)
+{
+	return evacuation->purpose == PURPOSE_EVICT && evacuation->word.pool == POOL_PROBATION &&
+	       evacuation->policy->ghosts;
+}
+
 static void evict(const struct evacuation *evacuation, const struct index_chain *chain)
 {
 	if (object_expired(&chain->object, evacuation->now_ms)) {
@@ -164,7 +171,7 @@ static void evict(const struct evacuation *evacuation, const struct index_chain 
 	}
 	fetch_add_relaxed(&evacuation->arena->header->evicted_objects, 1);
 	count_age(evacuation, &chain->object);
-	if (evacuation->word.pool == POOL_PROBATION && evacuation->policy->ghosts)
+	if (leaves_ghosts(evacuation))
 		ghost_add(evacuation->arena, chain->hash);
 }
 
@@ -213,41 +220,58 @@ static void warn_of_faults(const struct object_walk *walk)
 		         walk->segment);
 }
 
+/*
+ * The next objects of a segment. Their buckets lie anywhere, and so do their ghosts: to take one object away after the other would be to
+ * wait for one cache miss after the other.
+ */
+static uint32_t next_group(const struct arena *arena, struct object_walk *walk, bool ghosts,
+                           struct object_view objects[GROUP])
+{
+	uint32_t count;
+
+	for (count = 0; count < GROUP && object_walk_next(arena, walk, &objects[count]); count++) {
+		uint64_t hash = index_fetch(arena, &objects[count]);
+
+		if (ghosts)
+			ghost_prefetch(arena, hash);
+	}
+	return count;
+}
+
 static bool evacuate(struct evacuation *evacuation)
 {
 	struct epoch_reader *reader = &evacuation->evacuator->keeper->reader;
 	struct object_walk walk = { .segment = evacuation->segment };
-	struct object_view object;
+	struct object_view objects[GROUP];
 	bool done = true;
+	uint32_t count;
 
 	evacuation->arena = arena_of(evacuation->evacuator);
 	evacuation->word = segment_load(evacuation->arena, evacuation->segment);
 	evacuation->extent = extent_length(evacuation->arena, evacuation->segment, evacuation->word) > 1;
 	evacuation->now_ms = arena_now_ms(evacuation->arena);
 	epoch_enter(reader);
-	while (done && object_walk_next(evacuation->arena, &walk, &object))
-		done = take_away(evacuation, &object);
+	do {
+		count = next_group(evacuation->arena, &walk, leaves_ghosts(evacuation), objects);
+		for (uint32_t i = 0; done && i < count; i++)
+			done = take_away(evacuation, &objects[i]);
+	} while (done && count == GROUP);
 	epoch_exit(reader);
 	warn_of_faults(&walk);
 	return done;
 }
 
-/*
- * Their buckets lie anywhere, so unlinking one after the other would be waiting for one cache miss after the other; those of a group are
- * fetched together.
- */
 void evacuate_expired(const struct arena *arena, uint32_t segment)
 {
 	uint32_t generation = segment_load(arena, segment).generation, count, unlinked = 0;
 	struct object_walk walk = { .segment = segment };
-	struct object_view objects[UNLINK_GROUP];
+	struct object_view objects[GROUP];
 
 	do {
-		for (count = 0; count < UNLINK_GROUP && object_walk_next(arena, &walk, &objects[count]); count++)
-			index_fetch(arena, &objects[count]);
+		count = next_group(arena, &walk, false, objects);
 		for (uint32_t i = 0; i < count; i++)
 			unlinked += index_unlink(arena, &objects[i], generation);
-	} while (count == UNLINK_GROUP);
+	} while (count == GROUP);
 	fetch_add_relaxed(&arena->header->expired_objects, unlinked);
 	warn_of_faults(&walk);
 }

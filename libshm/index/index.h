@@ -379,14 +379,15 @@ bool index_find_object(const struct arena *arena, const struct object_view *obje
 /* Makes sure that nothing refers to such an object any more. Return: whether something did. */
 bool index_unlink(const struct arena *arena, const struct object_view *object, uint32_t generation);
 
-/* Has the processor fetch the bucket that an object's key is in, or would be. */
-static inline void index_fetch(const struct arena *arena, const struct object_view *object)
+/* Has the processor fetch the bucket that an object's key is in, or would be. Return: the key's hash. */
+static inline uint64_t index_fetch(const struct arena *arena, const struct object_view *object)
 {
 	uint64_t hash = hash_key(arena->secret, object->key, object->key_size);
 	uint32_t segment = index_segment(arena, hash);
 
 	if (segment < arena->segment_count)
 		__builtin_prefetch(&index_buckets(arena, segment)[hash_home(hash, arena->homes)]);
+	return hash;
 }
 
 /* Whether so many overflow buckets are in use that the segment should be split soon. */
