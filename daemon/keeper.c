@@ -30,11 +30,15 @@
 #define ASK_ALL_MS 50       /* between two rounds of questions while memory is held up; doubled each time, up to */
 #define ASK_ALL_MS_MAX 3200
 #define CROWDED_MS 20 /* between two looks whether unknown users of the arena are gone */
-#define WAKE_MS 1     /* clients can wake us at will; more often than this is of no use */
 
-static struct timeval delay_of(uint32_t milliseconds)
+static struct timeval delay_of(uint64_t us)
 {
-	return (struct timeval){ milliseconds / 1000, milliseconds % 1000 * 1000 };
+	return (struct timeval){ (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
+}
+
+static uint64_t monotonic_us(void)
+{
+	return monotonic_ns() / 1000;
 }
 
 void keeper_fail(struct keeper *keeper)
@@ -45,24 +49,24 @@ void keeper_fail(struct keeper *keeper)
 
 /* ---- house-keeping ----------------------------------------------------------------------------------------------- */
 
-static void plan_tick(struct keeper *keeper, uint64_t in_ms)
+static void plan_tick(struct keeper *keeper, uint64_t in_us)
 {
-	const struct timeval delay = delay_of((uint32_t)in_ms);
+	const struct timeval delay = delay_of(in_us);
 
-	keeper->tick_ms = monotonic_ms() + in_ms;
+	keeper->tick_us = monotonic_us() + in_us;
 	evtimer_add(&keeper->tick, &delay);
 }
 
 /* Never puts the tick off. */
-static void plan_earlier_tick(struct keeper *keeper, uint64_t in_ms)
+static void plan_earlier_tick(struct keeper *keeper, uint64_t in_us)
 {
-	if (monotonic_ms() + in_ms < keeper->tick_ms)
-		plan_tick(keeper, in_ms);
+	if (monotonic_us() + in_us < keeper->tick_us)
+		plan_tick(keeper, in_us);
 }
 
 void keeper_return_soon(struct keeper *keeper)
 {
-	plan_earlier_tick(keeper, RETRY_MS);
+	plan_earlier_tick(keeper, RETRY_MS * 1000);
 }
 
 /* While there are users of whom we know nothing, no memory may be reused. */
@@ -117,17 +121,23 @@ int keeper_write_now(struct keeper *keeper, uint32_t tenant, const struct write_
 	return keeper_write(keeper, tenant, request, ret_result);
 }
 
-static uint32_t run_reclaim(struct keeper *keeper)
+/* Return: in how many microseconds to come again. */
+static uint64_t run_reclaim(struct keeper *keeper)
 {
-	uint32_t next_ms = still_crowded(keeper) ? CROWDED_MS : reclaim_run(keeper->reclaim);
+	uint64_t began_us = monotonic_us(), ended_us;
+	uint32_t next_ms;
 
-	keeper->kept_house_ms = monotonic_ms();
-	return next_ms;
+	if (still_crowded(keeper))
+		return CROWDED_MS * 1000;
+	next_ms = reclaim_run(keeper->reclaim);
+	ended_us = monotonic_us();
+	pace_note(&keeper->pace, began_us, ended_us, reclaim_gained(keeper->reclaim));
+	return next_ms == RECLAIM_WAITING_MS ? pace_left_us(&keeper->pace, ended_us) : (uint64_t)next_ms * 1000;
 }
 
 void keeper_make_room(struct keeper *keeper)
 {
-	if (monotonic_ms() - keeper->kept_house_ms >= WAKE_MS)
+	if (pace_left_us(&keeper->pace, monotonic_us()) == 0)
 		plan_earlier_tick(keeper, run_reclaim(keeper));
 }
 
@@ -150,10 +160,9 @@ static void ask_clients(struct keeper *keeper)
 static void on_tick(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
-	uint32_t next_ms = run_reclaim(keeper);
 
 	(void)fd, (void)events;
-	plan_tick(keeper, next_ms);
+	plan_tick(keeper, run_reclaim(keeper));
 	ask_clients(keeper);
 	owner_restore(keeper->cache.arena.header);
 	connection_retry_deferred(keeper);
@@ -168,17 +177,18 @@ static void on_tick(evutil_socket_t fd, short events, void *context)
 static void on_wake(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
+	uint32_t left_us = pace_left_us(&keeper->pace, monotonic_us());
 	uint64_t count;
 
 	(void)events;
 	if (read(fd, &count, sizeof count) < 0)
 		return; /* another wake-up was quicker */
-	if (monotonic_ms() - keeper->kept_house_ms >= WAKE_MS) {
+	if (left_us == 0) {
 		on_tick(-1, 0, keeper);
 		return;
 	}
 	event_del(&keeper->wake); /* until the tick */
-	plan_earlier_tick(keeper, WAKE_MS);
+	plan_earlier_tick(keeper, left_us);
 }
 
 /* ---- the outside ------------------------------------------------------------------------------------------------- */
@@ -186,7 +196,7 @@ static void on_wake(evutil_socket_t fd, short events, void *context)
 static void on_accept(evutil_socket_t fd, short events, void *context)
 {
 	struct keeper *keeper = context;
-	const struct timeval pause = delay_of(ACCEPT_PAUSE_MS);
+	const struct timeval pause = delay_of(ACCEPT_PAUSE_MS * 1000);
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
@@ -281,6 +291,7 @@ static int watch(struct keeper *keeper, struct event *event, int fd, event_callb
 
 static int open_loop(struct keeper *keeper)
 {
+	struct event_config *config = event_config_new();
 	sigset_t end;
 
 	sigemptyset(&end);
@@ -288,7 +299,12 @@ static int open_loop(struct keeper *keeper)
 	keeper->signal_fd = signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (keeper->signal_fd < 0)
 		return -errno;
-	keeper->loop = event_base_new();
+	if (!config)
+		return -ENOMEM;
+	/* Memory is waited for in steps of less than a millisecond. */
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	keeper->loop = event_base_new_with_config(config);
+	event_config_free(config);
 	if (!keeper->loop)
 		return -ENOMEM;
 	evtimer_assign(&keeper->tick, keeper->loop, on_tick, keeper);
@@ -328,7 +344,7 @@ static int open_cache(struct keeper *keeper, const struct arena *arena, struct f
 	resize_set_memory(reclaim_resize(keeper->reclaim), keeper->arena_fd);
 	resize_configure(reclaim_resize(keeper->reclaim), keeper->config.size);
 	tenants_configure(reclaim_tenants(keeper->reclaim), &keeper->config.quota);
-	return waker_start(&arena->header->wake_sequence, keeper->wake_fd, WAKE_MS);
+	return waker_start(&arena->header->wake_sequence, keeper->wake_fd, PACE_SHORTEST_US);
 }
 
 static int resume_clients(struct keeper *keeper, const struct vault *vault, struct fault *fault)

@@ -12,6 +12,7 @@
 #include "cache/cache.h"
 #include "daemon/config.h"
 #include "daemon/debt.h"
+#include "daemon/pace.h"
 #include "daemon/peer.h"
 #include "daemon/reclaim.h"
 #include "daemon/vault.h"
@@ -49,13 +50,13 @@ struct keeper {
 	int supervisor_fd;
 	int signal_fd;
 	struct event listener, supervisor, signal, wake, tick, pause;
-	uint64_t kept_house_ms; /* when reclaim ran last */
-	uint64_t tick_ms;       /* when tick is due */
-	bool crowded;           /* see struct keeper_start */
-	uint64_t drain_ms;      /* when to end although clients are not done with their beginning; 0: not told to end */
-	uint64_t asked_ms;      /* when all clients were asked for their leases; 0: not since memory is held up */
-	uint32_t ask_all_ms;    /* how long until they are asked again */
-	bool failed;            /* the loop ended because of an error */
+	struct pace pace;    /* of reclaim */
+	uint64_t tick_us;    /* when tick is due */
+	bool crowded;        /* see struct keeper_start */
+	uint64_t drain_ms;   /* when to end although clients are not done with their beginning; 0: not told to end */
+	uint64_t asked_ms;   /* when all clients were asked for their leases; 0: not since memory is held up */
+	uint32_t ask_all_ms; /* how long until they are asked again */
+	bool failed;         /* the loop ended because of an error */
 
 	struct connection_list connections;
 	struct connection_queue deferred;    /* those whose write waits for memory */

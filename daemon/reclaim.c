@@ -32,7 +32,6 @@
 #include "index/split.h"
 
 #define IDLE_MS 250u      /* longest time between two looks at the arena */
-#define WAITING_MS 1u     /* while a stage waits */
 #define EVACUATE_BATCH 4u /* segments emptied in one run, a few milliseconds each */
 
 int reclaim_add_client(struct reclaim *reclaim, struct control *control)
@@ -53,6 +52,7 @@ static void enter_stage(struct reclaim *reclaim, uint32_t segment, enum stage st
 	work->stage = stage;
 	work->since_ms = monotonic_ms();
 	work->held_ms = 0;
+	reclaim->advanced = true;
 }
 
 static void note_held(struct work *work)
@@ -280,7 +280,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	bool growing, resizing, more = false;
 
 	grace_restore(arena, reclaim->epoch);
-	reclaim->reopened = false;
+	reclaim->reopened = reclaim->advanced = false;
 	survey_take(arena, &survey);
 	free = survey.free;
 	resizing = resize_step(&reclaim->resize, &survey);
@@ -304,10 +304,10 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	estimate_tell(&reclaim->estimate, &survey);
 	if (reclaim->in_work) {
 		if (grace_barrier(arena))
-			return WAITING_MS;
+			return RECLAIM_WAITING_MS;
 		more = drain(reclaim) == EVACUATE_BATCH;
 		if (grace_barrier(arena))
-			return WAITING_MS;
+			return RECLAIM_WAITING_MS;
 		failpoint("reclaim.ordered");
 		freed += finish(reclaim);
 		if (reclaim->in_work && revoke_stalled(reclaim) && !grace_barrier(arena))
@@ -321,9 +321,14 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	if (growing || resizing || more)
 		return 0;
 	if (reclaim->in_work || extents_busy(&reclaim->extents) || (reclaim->reopened && memory_short(reclaim)))
-		return WAITING_MS;
+		return RECLAIM_WAITING_MS;
 	idle_ms = reclaim->audit.walking ? audit_pause_ms(&reclaim->audit) : IDLE_MS;
 	return next_expiry_ms < now_ms + idle_ms ? (uint32_t)(next_expiry_ms - now_ms) : idle_ms;
+}
+
+bool reclaim_gained(const struct reclaim *reclaim)
+{
+	return reclaim->advanced && !reclaim->reopened;
 }
 
 bool reclaim_held_up(const struct reclaim *reclaim)

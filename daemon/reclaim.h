@@ -41,6 +41,11 @@ void reclaim_remove_client(struct reclaim *reclaim, struct control *control);
  * when the wake eventfd is readable).
  */
 uint32_t reclaim_run(struct reclaim *reclaim);
+#define RECLAIM_WAITING_MS \
+	1u /* what it returns while it waits for clients; sooner, if memory is wanted and the last run gained any */
+
+/* Whether the last run brought memory nearer: segments went on on their way to be free, none of them in vain. */
+bool reclaim_gained(const struct reclaim *reclaim);
 
 /* Whether some client has held memory back for longer than a stopped thread may. */
 bool reclaim_held_up(const struct reclaim *reclaim);

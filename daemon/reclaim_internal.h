@@ -46,7 +46,8 @@ struct reclaim {
 	struct audit audit;
 	struct clients clients;
 	uint64_t epoch;     /* the one that began last */
-	bool reopened;      /* something was condemned in vain in this run */
+	bool reopened;      /* something was condemned in vain in this run, */
+	bool advanced;      /* or came to its next stage */
 	uint32_t in_work;   /* segments in a stage */
 	struct work work[]; /* for each segment; of an extent, for its head */
 };

@@ -44,7 +44,7 @@ static void *pass_on(void *context)
 	return NULL;
 }
 
-int waker_start(atomic_u32 *word, int event_fd, uint32_t pause_ms)
+int waker_start(atomic_u32 *word, int event_fd, uint32_t pause_us)
 {
 	struct waker *waker = malloc(sizeof *waker);
 	pthread_attr_t attributes;
@@ -56,7 +56,8 @@ int waker_start(atomic_u32 *word, int event_fd, uint32_t pause_ms)
 	*waker = (struct waker){ .word = word,
 		                 .seen = waker_look(word),
 		                 .event_fd = event_fd,
-		                 .pause = { .tv_sec = pause_ms / 1000, .tv_nsec = (long)(pause_ms % 1000) * 1000000 } };
+		                 .pause = { .tv_sec = pause_us / 1000000,
+		                            .tv_nsec = (long)(pause_us % 1000000) * 1000 } };
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);

@@ -12,10 +12,10 @@
 #include "base/atomics.h"
 
 /*
- * Starts a thread that signals the eventfd when the word changes, at most once in pause_ms, for as long as this process
+ * Starts a thread that signals the eventfd when the word changes, at most once in pause_us, for as long as this process
  * lives. Return: 0, -errno.
  */
-int waker_start(atomic_u32 *word, int event_fd, uint32_t pause_ms);
+int waker_start(atomic_u32 *word, int event_fd, uint32_t pause_us);
 
 /* What that thread does: look at the word, and wait until it is not the number seen; it may also come back before. */
 uint32_t waker_look(atomic_u32 *word);

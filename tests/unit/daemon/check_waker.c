@@ -30,7 +30,7 @@ START_TEST(test_each_call_is_heard)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	ck_assert_int_eq(waker_start(&word, fd, 1), 0);
+	ck_assert_int_eq(waker_start(&word, fd, 1000), 0);
 	for (int i = 0; i < 100; i++) {
 		call();
 		expect_signal(fd);
@@ -44,7 +44,7 @@ START_TEST(test_calls_are_gathered)
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	uint64_t count;
 
-	ck_assert_int_eq(waker_start(&word, fd, 3600000), 0);
+	ck_assert_int_eq(waker_start(&word, fd, 3600000000), 0);
 	call();
 	expect_signal(fd);
 	for (int i = 0; i < 1000; i++)
