@@ -26,6 +26,7 @@ int bench_missratio(const struct bench_options *options);
 int bench_scaling(const struct bench_options *options);
 int bench_expiry(const struct bench_options *options);
 int bench_growth(const struct bench_options *options);
+int bench_overload(const struct bench_options *options);
 int bench_fragmentation(const struct bench_options *options);
 int bench_full(const struct bench_options *options);
 int bench_quick(const struct bench_options *options);

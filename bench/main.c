@@ -64,6 +64,10 @@ static const struct subcommand {
 	{ "growth", bench_growth, false, "what reads take while the index grows",
 	  "One process inserts keys until the index has grown many times, another reads. As of memory, by itself. Headline:\n"
 	  "  growth_worst_over_median  as of memory\n" },
+	{ "overload", bench_overload, false, "what writes take when as much must be evicted as is written",
+	  "Writes new keys into an arena that has room for a tenth of them, and by turns into one that has room for all. As of memory, by\n"
+	  "itself. Headline:\n"
+	  "  overload_rate_ratio       as of memory\n" },
 	{ "fragmentation", bench_fragmentation, false, "how much of a full arena is living objects",
 	  "Writes ten times the bytes of an arena of 128 MiB: sizes from 1 byte to 1 MiB whose logarithm is uniform, with overwrites\n"
 	  "and deletes, twice as many keys as fit. Tells what the bytes are in the last of the ten rounds, and verifies the arena. Headline:\n"

@@ -164,6 +164,19 @@ int bench_growth(const struct bench_options *options)
 	return judge_growth(&growth);
 }
 
+int bench_overload(const struct bench_options *options)
+{
+	struct report report = { 0 };
+	struct overload overload;
+	int result = overload_measure(effort_of(options)->overload_keys, &overload);
+
+	if (result)
+		return result;
+	report_overload(&overload, &report);
+	report_print(&report, options->json);
+	return 0;
+}
+
 int bench_memory(const struct bench_options *options)
 {
 	const struct effort *effort = effort_of(options);
