@@ -11,11 +11,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "daemon/config.h"
 
-#define ENDING_MS 1000 /* for a keeper that follows its killed supervisor */
-#define LOOK_MS 5      /* between two looks */
+/*
+ * For a keeper that follows its killed supervisor: a second. Looks are counted, not time: when all stand still for a while, the keeper
+ * gets what it needs to die afterwards.
+ */
+#define LOOKS 200
+#define LOOK_MS 5 /* between two looks */
 
 struct lock_path {
 	char text[CONFIG_PATH_MAX + 8];
@@ -41,7 +44,7 @@ static bool still_there(int fd, const char *path)
 int lockfile_take(const char *path, const char *what, struct fault *fault)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
-	uint64_t until_ms = monotonic_ms() + ENDING_MS;
+	unsigned int looks = 0;
 	struct lock_path lock = lock_path_of(path);
 
 	for (;;) {
@@ -61,7 +64,7 @@ int lockfile_take(const char *path, const char *what, struct fault *fault)
 			continue;
 		if (result != -EWOULDBLOCK)
 			return fault_set(fault, result, "cannot lock %s: %s", lock.text, strerror(-result));
-		if (monotonic_ms() >= until_ms)
+		if (++looks >= LOOKS)
 			return fault_set(fault, -EADDRINUSE, "another larderd serves %s; stop it, or choose another %s",
 			                 path, what);
 		nanosleep(&pause, NULL);

@@ -72,6 +72,33 @@ START_TEST(test_waits_for_the_last)
 }
 END_TEST
 
+/* It was stopped, and the other one, too, as on a machine that stands still: it does not give up at its very next look. */
+START_TEST(test_standing_still_does_not_count)
+{
+	int fd = lockfile_take(path, "thing", NULL), ready[2], status;
+	pid_t child;
+	char byte;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		close(fd);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		_exit(lockfile_take(path, "thing", NULL) < 0);
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	usleep(20000);
+	ck_assert_int_eq(kill(child, SIGSTOP), 0);
+	usleep(1100000); /* longer than all its looks take */
+	ck_assert_int_eq(kill(child, SIGCONT), 0);
+	usleep(20000);
+	close(fd);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(test_links_are_not_followed)
 {
 	struct fault fault = { "" };
@@ -98,6 +125,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, make_directory, remove_directory);
 	tcase_add_test(tests, test_one_at_a_time);
 	tcase_add_test(tests, test_waits_for_the_last);
+	tcase_add_test(tests, test_standing_still_does_not_count);
 	tcase_add_test(tests, test_links_are_not_followed);
 	tcase_add_test(tests, test_no_folder);
 	return suite_run("lockfile", tests);
