@@ -480,7 +480,9 @@ START_TEST(on_hugetlbfs)
 		client_expect(after, "key", "value");
 		expect_equal(write_on(after, 1000), -EAGAIN);
 		larder_close(before);
+		larder_close(after);
 		await_logged("memory is reused again");
+		after = client_open(&server);
 		expect_equal(write_on(after, 1000), 0);
 		larder_close(after);
 		end();

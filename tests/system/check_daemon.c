@@ -294,17 +294,19 @@ END_TEST
 
 START_TEST(hangup_reads_configuration)
 {
+	struct larder_open_options patient = LARDER_OPEN_OPTIONS;
 	larder *first, *second, *none;
 
+	patient.timeout_ms = 20000;
 	server_write_file(&server, "larderd.conf", "size = 2M\nmax_clients = 1\n", path);
 	ck_assert(server_run(&server, (const char *[]){ "--socket", server.socket, "--config", path, NULL }));
 	first = client_open(&server);
-	ck_assert_int_eq(larder_open(server.socket, NULL, &none), -EBUSY);
+	ck_assert_int_eq(larder_open(server.socket, &patient, &none), -EBUSY);
 	/* With a fault in it the file changes nothing. */
 	server_write_file(&server, "larderd.conf", "max_clients = 2\nsize = lots\n", path);
 	ck_assert_int_eq(kill(server.pid, SIGHUP), 0);
 	expect_logged(":2: ");
-	ck_assert_int_eq(larder_open(server.socket, NULL, &none), -EBUSY);
+	ck_assert_int_eq(larder_open(server.socket, &patient, &none), -EBUSY);
 	/* What needs a new start is named, the rest takes effect. */
 	server_write_file(&server, "larderd.conf", "max_clients = 2\nsize = 2M\nsocket_mode = 0600\n", path);
 	ck_assert_int_eq(kill(server.pid, SIGHUP), 0);
@@ -386,13 +388,10 @@ struct stage {
 static void work_on(void *context, unsigned number)
 {
 	struct stage *stage = context;
-	struct larder_open_options options = LARDER_OPEN_OPTIONS;
 	char key[32], value[1000], back[1000];
 	struct larder_item item;
-	larder *cache;
+	larder *cache = client_open_hasty(&server, 2000);
 
-	options.timeout_ms = 2000;
-	expect_equal(larder_open(server.socket, &options, &cache), 0);
 	atomic_fetch_add(&stage->at_work, 1);
 	for (uint64_t i = 0; !atomic_load(&stage->stop); i++) {
 		uint64_t seed = i % 64;
