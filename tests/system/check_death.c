@@ -84,32 +84,27 @@ static void churn(larder *cache)
 
 /* ---- the living -------------------------------------------------------------------------------------------------- */
 
-struct daemonized {
-	atomic_int stage;
-	unsigned keeper_before;
-};
-
 /* A program that turns into a daemon: it closes all it has, and works on. */
 static void close_all(void *context, unsigned number)
 {
-	struct daemonized *shared = context;
+	atomic_int *stage = context;
 	struct larder_view views[20];
 	larder *cache = client_open(&server);
 	char key[32];
 
 	(void)number;
 	expect_equal(close_range(3, ~0u, 0), 0);
-	atomic_store(&shared->stage, 1);
+	atomic_store(stage, 1);
 	/* larderd has noticed. Nothing was in use meanwhile. */
-	wait_for(&shared->stage, 2);
+	wait_for(stage, 2);
 	for (int i = 0; i < 20; i++) {
 		snprintf(key, sizeof key, "held %d", i);
 		pattern_fill(value, sizeof value, (uint64_t)i);
 		expect_equal(larder_set(cache, key, strlen(key), value, sizeof value, NULL, NULL), 0);
 		expect_equal(larder_view(cache, key, strlen(key), &views[i]), 0);
 	}
-	atomic_store(&shared->stage, 3);
-	wait_for(&shared->stage, 4);
+	atomic_store(stage, 3);
+	wait_for(stage, 4);
 	for (int i = 0; i < 20; i++) {
 		expect(pattern_holds(views[i].data, views[i].size, (uint64_t)i));
 		larder_release(cache, &views[i]);
@@ -122,28 +117,28 @@ static void close_all(void *context, unsigned number)
 /* _i: 0: nothing else happens; 1: the keeper is replaced before the views are taken; 2: while they are held. */
 START_TEST(closes_its_descriptors)
 {
-	struct daemonized *shared = shared_memory(sizeof *shared);
+	atomic_int *stage = shared_memory(sizeof *stage);
 	struct patience patience = patience_start(PATIENCE_MS);
+	unsigned before = server_descriptors(server_keeper(&server)); /* anybody came */
 	larder *cache = client_open(&server);
 	struct workers workers;
 
-	shared->keeper_before = server_descriptors(server_keeper(&server));
-	workers_start(&workers, 1, close_all, shared);
-	wait_for(&shared->stage, 1);
-	/* The socket is closed; pidfd and lease stay. */
-	while (server_descriptors(server_keeper(&server)) > shared->keeper_before + 2)
+	workers_start(&workers, 1, close_all, stage);
+	wait_for(stage, 1);
+	/* Of two clients it has pidfd and lease, and of one the socket. */
+	while (server_descriptors(server_keeper(&server)) > before + 5)
 		ck_assert(patience_left(patience));
 	if (_i == 1)
 		kill_keeper();
 	ck_assert_uint_eq(client_stat(cache).clients, 2);
-	atomic_store(&shared->stage, 2);
-	wait_for(&shared->stage, 3);
+	atomic_store(stage, 2);
+	wait_for(stage, 3);
 	churn(cache);
 	if (_i == 2)
 		kill_keeper();
 	churn(cache);
 	ck_assert_uint_gt(client_stat(cache).evicted_segments, 0);
-	atomic_store(&shared->stage, 4);
+	atomic_store(stage, 4);
 	workers_join(&workers, 60);
 	client_expect(cache, "written", "later");
 	expect_clients(cache, 1);
@@ -223,7 +218,9 @@ static void hold_everything(larder *cache)
 		if (result == -EAGAIN)
 			return;
 		expect_equal(result, 0);
-		expect_equal(larder_view(cache, key, strlen(key), &views[i]), 0);
+		/* What was written into the last segment that nothing holds may have been evicted from it again. */
+		result = larder_view(cache, key, strlen(key), &views[i]);
+		expect(result == 0 || result == LARDER_MISS);
 	}
 	expect_failed("there is no end of memory");
 }
