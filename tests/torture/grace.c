@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,6 +232,7 @@ static void keep(struct keeper *keeper, uint64_t seconds)
 {
 	uint64_t end_ms = monotonic_ms() + seconds * 1000;
 
+	grace_run_on(keeper->stage, 0);
 	while (monotonic_ms() < end_ms) {
 		for (int i = 0; i < GRACE_BALLAST; i++)
 			store_relaxed(&keeper->stage->ballast[i].element, keeper->periods);
@@ -260,6 +262,7 @@ static struct stage *build_stage(struct keeper *keeper, uint64_t seed, enum brea
 	expect(keeper->arena.segment_count <= 64);
 	stage = shared_memory(sizeof *stage + keeper->arena.segment_count * sizeof stage->element[0]);
 	stage->seed = seed;
+	expect(sched_getaffinity(0, sizeof stage->processors, &stage->processors) == 0);
 	stage->breakage = breakage;
 	stage->arena_fd = fd;
 	stage->elements = keeper->arena.segment_count;

@@ -11,6 +11,8 @@
 #ifndef LARDER_TORTURE_GRACE_H
 #define LARDER_TORTURE_GRACE_H
 
+#include <sched.h>
+
 #include "base/layout.h"
 #include "tests/unit/support/random.h"
 
@@ -45,6 +47,7 @@ struct stage {
 	uint64_t seed;
 	enum breakage breakage;
 	int arena_fd;
+	cpu_set_t processors; /* on which we may run */
 	uint32_t elements;
 	atomic_u32 stop;
 	atomic_u32 duel; /* one reader alone against the keeper, nobody is stopped: for what takes a few nanoseconds */
@@ -59,6 +62,12 @@ struct stage {
 	struct place ballast[GRACE_BALLAST];
 	struct element element[];
 };
+
+/*
+ * The calling thread runs on one processor only, the first (0) or the second (1), where there are two; on any (-1). The two of a
+ * duel must not be on the same: one of them would never see the other in the middle of something.
+ */
+void grace_run_on(const struct stage *stage, int place);
 
 /* A reader process. Never returns. */
 _Noreturn void grace_read(struct stage *stage, uint32_t number, uint32_t incarnation, int control_fd);

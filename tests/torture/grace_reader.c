@@ -108,6 +108,18 @@ struct start {
 	uint32_t number, incarnation, thread;
 };
 
+void grace_run_on(const struct stage *stage, int place)
+{
+	cpu_set_t chosen = stage->processors;
+	int seen = 0;
+
+	/* Whether or not this thread may run there now: it has inherited what its parent chose for itself. */
+	for (int cpu = 0; place >= 0 && CPU_COUNT(&stage->processors) > 1 && cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &stage->processors) && seen++ != place)
+			CPU_CLR(cpu, &chosen);
+	expect(sched_setaffinity(0, sizeof chosen, &chosen) == 0);
+}
+
 static void *read_on(void *context)
 {
 	const struct start *start = context;
@@ -116,6 +128,7 @@ static void *read_on(void *context)
 	reader.random.state = (start->stage->seed * GRACE_PROCESSES + start->number) * GRACE_THREADS + start->thread +
 	                      ((uint64_t)start->incarnation << 32);
 	expect_equal(cache_thread_start(start->cache, &reader.thread), 0);
+	grace_run_on(start->stage, start->number == 0 && start->thread == 0 ? 1 : -1);
 	while (load_acquire(&reader.stage->stop) == 0) {
 		while (load_acquire(&reader.stage->duel) && (start->number != 0 || start->thread != 0) &&
 		       !reader.viewing)
