@@ -48,13 +48,14 @@ void judge_begin(struct inquiry *inquiry, struct board *board, uint32_t reader, 
 	inquiry->board = board;
 	inquiry->reader = reader;
 	inquiry->record = board_record(board, actor, key);
+	/* Before the journal is read: from then on it may be out of date. */
+	inquiry->begun_ms = monotonic_ms();
 	do {
 		inquiry->named = load_acquire(&inquiry->record->name);
 		judge_name(board, actor, key, &inquiry->name);
 		inquiry->done = load_acquire(&inquiry->record->done);
 		inquiry->life_ms = load_acquire(&inquiry->record->life_ms);
 	} while (load_acquire(&inquiry->record->name) != inquiry->named);
-	inquiry->begun_ms = monotonic_ms();
 }
 
 static struct culprit culprit_of(const struct inquiry *inquiry)

@@ -39,7 +39,8 @@ struct storm {
 	struct watch watches[ACTORS];
 	struct larderd_watch larderd;
 	pid_t steward, last_keeper;
-	uint64_t event_ns, watch_ms;
+	uint64_t event_ns, watch_ns;
+	uint64_t late_ns; /* by which the watch came too late, in all */
 };
 
 static uint32_t pid_of(const struct storm *storm, uint32_t slot)
@@ -80,10 +81,12 @@ static void fill(struct storm *storm, uint32_t slot)
 static void note_death(struct storm *storm, uint32_t slot, pid_t pid, int status)
 {
 	struct culprit culprit = { slot * SLOT_THREADS, NULL, 0, NULL };
+	uint32_t dead = (uint32_t)pid;
 
 	storm->places[slot] = (struct place){ 0 };
 	memset(&storm->watches[slot * SLOT_THREADS], 0, SLOT_THREADS * sizeof storm->watches[0]);
-	store_release(&storm->board->slots[slot].pid, 0);
+	/* An inherited successor may be there already: it takes over when the kernel lets go of the dead one's mutex. */
+	cas_acq_rel(&storm->board->slots[slot].pid, &dead, 0);
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		storm->counts->client_kills++;
 	else if (status != 0)
@@ -188,12 +191,13 @@ static void strike_due(struct storm *storm)
 
 static void watch(struct storm *storm)
 {
-	struct moment moment = { .keeper_kills = (uint32_t)storm->counts->keeper_kills };
+	struct moment moment = { .now_ns = monotonic_ns(), .keeper_kills = (uint32_t)storm->counts->keeper_kills };
 
-	if (monotonic_ms() < storm->watch_ms)
+	if (moment.now_ns < storm->watch_ns)
 		return;
-	storm->watch_ms = monotonic_ms() + WATCH_MS;
-	moment.now_ns = monotonic_ns();
+	storm->late_ns += storm->watch_ns ? moment.now_ns - storm->watch_ns : 0;
+	storm->watch_ns = moment.now_ns + WATCH_MS * NS_PER_MS;
+	moment.late_ns = storm->late_ns;
 	watch_larderd(&storm->larderd, &storm->board->server, &moment);
 	for (uint32_t actor = 0; actor < ACTORS; actor++) {
 		const struct place *place = &storm->places[actor / SLOT_THREADS];

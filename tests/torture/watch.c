@@ -93,7 +93,8 @@ void watch_actor(struct watch *watch, struct board *board, uint32_t number, cons
 		*watch = (struct watch){ 0 };
 		return;
 	}
-	excused_ns = watch->fare.waited_ns + moment->stopped_ns + (needs_larderd ? moment->larderd_ns : 0);
+	excused_ns = watch->fare.waited_ns + moment->stopped_ns + moment->late_ns +
+	             (needs_larderd ? moment->larderd_ns : 0);
 	if (watch->call != call || watch->thread != thread || watch->since_ns == 0 ||
 	    (needs_larderd && watch->keeper_kills != moment->keeper_kills)) {
 		begin(watch, call, thread, moment->keeper_kills, excused_ns);
