@@ -154,10 +154,10 @@ sed -i '/larder_one/d' "$tree/libshm/larder.map"
 expect "a symbol that the map lacks" symbols 'larder\.map:1: larder_one is declared'
 
 # The runner adds up what programs say, and lets none of them hide a failure.
-runs() { # expected last line, expected status, arguments of the runner...
-	local line=$1 expected=$2 said status=0
-	shift 2
-	said=$("$top/tests/run.sh" -t 2 "$tree/logs" "$@" 2>&1) || status=$?
+runs() { # expected last line, expected status, seconds for each program, programs...
+	local line=$1 expected=$2 seconds=$3 said status=0
+	shift 3
+	said=$("$top/tests/run.sh" -t "$seconds" "$tree/logs" "$@" 2>&1) || status=$?
 	if [ "$(tail -n 1 <<<"$said")" = "$line" ] && [ $status -eq "$expected" ]; then
 		passed=$((passed + 1))
 	else
@@ -176,15 +176,15 @@ program wrong false
 program crash 'echo "100%: Checks: 3, Failures: 0, Errors: 0"; kill -SEGV $$'
 program script 'echo "7 passed, 2 failed"; exit 1'
 program absent 'exit 77'
-program slow 'sleep 60'
-runs '5 passed, 0 failed' 0 "$tree/good"
-runs '7 passed, 2 failed' 1 "$tree/good" "$tree/bad"
-runs '1 passed, 1 failed' 1 "$tree/plain" "$tree/wrong"
-runs '3 passed, 1 failed' 1 "$tree/crash"
-runs '7 passed, 2 failed' 1 "$tree/script"
-runs '1 passed, 0 failed, 1 skipped' 0 "$tree/plain" "$tree/absent"
-runs '0 passed, 1 failed' 1 "$tree/slow"
-runs '0 passed, 1 failed' 1 "$tree/not-there"
+program slow 'sleep 600'
+runs '5 passed, 0 failed' 0 60 "$tree/good"
+runs '7 passed, 2 failed' 1 60 "$tree/good" "$tree/bad"
+runs '1 passed, 1 failed' 1 60 "$tree/plain" "$tree/wrong"
+runs '3 passed, 1 failed' 1 60 "$tree/crash"
+runs '7 passed, 2 failed' 1 60 "$tree/script"
+runs '1 passed, 0 failed, 1 skipped' 0 60 "$tree/plain" "$tree/absent"
+runs '0 passed, 1 failed' 1 1 "$tree/slow"
+runs '0 passed, 1 failed' 1 60 "$tree/not-there"
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
