@@ -43,8 +43,9 @@ compile() { # output, libraries...
 }
 runs_shared() { [ "$(LD_LIBRARY_PATH=$root/tree/usr/lib/any "$root/shared")" = "$version" ]; }
 runs_static() { [ "$("$root/static")" = "$version" ]; }
-needs_no_library() { ! readelf --dynamic "$root/static" | grep -q 'NEEDED.*larder'; }
-needs_soname() { readelf --dynamic "$root/shared" | grep -q 'NEEDED.*liblarder.so.0\]'; }
+# To the end, or readelf may be ended by the pipe.
+needs_no_library() { ! readelf --dynamic "$root/static" | grep 'NEEDED.*larder'; }
+needs_soname() { readelf --dynamic "$root/shared" | grep 'NEEDED.*liblarder.so.0\]' >"$root/log"; }
 no_placeholder() { ! grep -rIE "@[a-z_]+@" "$root/tree"; }
 nothing_left() {
 	local left
