@@ -173,12 +173,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void supervise(struct demo *demo)
 {
 	const struct options *options = &demo->options;
 	uint64_t start = demo->board->start_ns, tick = demo->progress.terminal ? SECOND : 3 * SECOND;
 	uint64_t end = options->trace == NULL ? start + (uint64_t)(options->seconds * 1e9) : UINT64_MAX;
-	uint64_t kill_at = options->trace == NULL && options->kill ? start + (end - start) / 2 : UINT64_MAX;
+	uint64_t half = (end - start) / 2;
+	uint64_t kill_at = options->trace == NULL && options->kill ? start + half : UINT64_MAX;
 	uint64_t next_tick = start + tick;
 
 	while (workers_running(demo)) {
@@ -187,16 +193,17 @@ static void supervise(struct demo *demo)
 		wait_event(demo, least(next_tick, least(kill_at, end)));
 		reap(demo);
 		now = board_clock_ns();
+		if (now >= kill_at && !demo->interrupted && !demo->failed) {
+			kill_at = UINT64_MAX;
+			kill_one(demo);
+			end = most(end, now + half); /* that the others go on is to be seen, too, however late this was */
+		}
 		if ((now >= end || demo->interrupted || demo->failed) && !demo->board->stop) {
 			demo->board->stop = true;
 			end = now + STOP_PATIENCE;
 			kill_at = UINT64_MAX;
 		} else if (now >= end) {
 			break;
-		}
-		if (now >= kill_at) {
-			kill_at = UINT64_MAX;
-			kill_one(demo);
 		}
 		if (now >= next_tick && !demo->board->stop) {
 			report_progress(&demo->progress, demo->board, demo->tallies);
