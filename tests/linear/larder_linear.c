@@ -27,6 +27,7 @@
 
 #include "larder.h"
 #include "tests/linear/checker.h"
+#include "tests/support/client.h"
 #include "tests/support/expect.h"
 #include "tests/support/server.h"
 #include "tests/support/workers.h"
@@ -37,7 +38,8 @@
 #define STRETCH_OPERATIONS 400000
 #define STRICT_SIZE "96M"
 #define EVICTING_SIZE "1M"
-#define STALL_MS "10" /* larderd waits so long for a stopped process */
+#define STALL_MS "10"   /* larderd waits so long for a stopped process */
+#define TIMEOUT_MS 1000 /* and a write so long for larderd; attaching is tried for longer */
 #define STOP_MS_MAX 80
 #define GO_MS_MAX 10
 #define HOLD_OPERATIONS_MAX 4096 /* for which a view is held */
@@ -59,7 +61,7 @@ struct stage {
 struct run {
 	struct stage *stage;
 	larder *inherited; /* opened before the processes were forked */
-	const char *socket;
+	const struct server *server;
 	unsigned processes, key_operations;
 	uint64_t seed, rounds, stretch;
 	bool may_evict;
@@ -340,7 +342,7 @@ static void process_work(void *context, unsigned number)
 	/* Half of them use what they inherited, half attach themselves. */
 	process.cache = run->inherited;
 	if (number % 2 == 1)
-		expect_equal(larder_open(run->socket, NULL, &process.cache), 0);
+		process.cache = client_open_hasty(run->server, TIMEOUT_MS);
 	for (uint64_t round = 0; round < run->rounds; round++) {
 		pthread_barrier_wait(&stage->barrier);
 		if (atomic_load(&stage->violations) != 0)
@@ -371,8 +373,8 @@ static void make_stretch(struct run *run)
 		server_start(&server, EVICTING_SIZE, "--stall-ms", STALL_MS, NULL);
 	else
 		server_start(&server, STRICT_SIZE, NULL);
-	run->socket = server.socket;
-	expect_equal(larder_open(server.socket, NULL, &run->inherited), 0);
+	run->server = &server;
+	run->inherited = client_open_hasty(&server, TIMEOUT_MS);
 	shared_barrier(&run->stage->assembled, run->processes + 1);
 	shared_barrier(&run->stage->barrier, run->processes);
 	atomic_store(&run->stage->next, 0);
