@@ -127,8 +127,8 @@ END_TEST
 START_TEST(evicted)
 {
 	larder *cache = client_open(&server);
-	uint64_t segments_free = client_stat(cache).segments_free;
 	struct larder_view view = view_large(cache);
+	uint64_t segments_free;
 	unsigned number = 0;
 	int result;
 
@@ -142,16 +142,10 @@ START_TEST(evicted)
 		ck_assert(patience_left(patience));
 	}
 	expect_unchanged(&view);
+	segments_free = client_stat(cache).segments_free;
 	larder_release(cache, &view);
-	for (unsigned i = 0; i < number; i++) {
-		char key[24];
-		int size = snprintf(key, sizeof key, "other %u", i);
-
-		result = larder_delete(cache, key, (size_t)size, 0);
-		ck_assert(result == 0 || result == LARDER_MISS);
-	}
-	expect_free(cache, segments_free - VALUE_BYTES / client_stat(cache).segment_bytes /
-	                                           2); /* some are in reserve, or half filled */
+	/* Nobody writes any more and nothing is deleted, so it is this memory; a few segments may be taken to move others' objects to. */
+	expect_free(cache, segments_free + VALUE_BYTES / client_stat(cache).segment_bytes / 2);
 	larder_close(cache);
 }
 END_TEST
