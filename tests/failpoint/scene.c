@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arena/lease.h"
 #include "base/clock.h"
 #include "cache/cache.h"
 #include "daemon/evacuate.h"
@@ -454,10 +455,12 @@ static void check_arena(struct stage *stage, struct outcome_of *outcome)
 	struct cache_verify_counts counts;
 	struct wire_welcome welcome;
 	struct cache_thread thread;
+	struct lease lease;
 	struct cache cache;
 	struct fault fault = { "" };
 	int fds[RAW_FDS], channel = raw_attach(&stage->server, &welcome, fds);
 
+	expect_equal(lease_take(fds[RAW_LEASE], &lease, NULL), 0);
 	if (cache_attach(&cache, fds[RAW_ARENA], fds[RAW_CONTROL], !remote, false, 0, &fault))
 		expect_failed("%s", fault.text);
 	expect_equal(cache_thread_start(&cache, &thread), 0);
@@ -472,6 +475,7 @@ static void check_arena(struct stage *stage, struct outcome_of *outcome)
 		expect_equal(counts.entries + counts.objects + counts.intents, 0);
 	cache_thread_stop(&thread);
 	cache_detach(&cache);
+	lease_give_up(&lease);
 	for (int i = 0; i < RAW_FDS; i++)
 		close(fds[i]);
 	close(channel);

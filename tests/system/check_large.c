@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arena/lease.h"
 #include "cache/cache.h"
 #include "tests/support/client.h"
 #include "tests/support/expect.h"
@@ -150,15 +151,19 @@ static void expect_sound_arena(bool writable)
 	struct wire_welcome welcome;
 	struct fault fault = { "" };
 	struct cache_thread thread;
+	struct lease lease;
 	struct cache cache;
 	int channel = raw_attach(&server, &welcome, fds);
 
+	/* Without it larderd may take us for gone when memory is held up. */
+	ck_assert_int_eq(lease_take(fds[RAW_LEASE], &lease, NULL), 0);
 	ck_assert_msg(cache_attach(&cache, fds[RAW_ARENA], fds[RAW_CONTROL], writable, false, 0, &fault) == 0, "%s",
 	              fault.text);
 	ck_assert_int_eq(cache_thread_start(&cache, &thread), 0);
 	ck_assert_int_eq(cache_verify(&thread, NULL, NULL, NULL), 0);
 	cache_thread_stop(&thread);
 	cache_detach(&cache);
+	lease_give_up(&lease);
 	for (int i = 0; i < RAW_FDS; i++)
 		close(fds[i]);
 	close(channel);
@@ -232,7 +237,7 @@ static unsigned long own_memory(pid_t process)
 	return kib;
 }
 
-/* Large values go through the keeper when clients may not write; it does not keep their memory. */
+/* Large values go through the keeper when clients may not write; it does not keep their memory, but gives it back after it has answered. */
 START_TEST(keeper_gives_memory_back)
 {
 	static char value[16 << 20];

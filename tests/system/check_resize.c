@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arena/lease.h"
 #include "cache/cache.h"
 #include "tests/support/client.h"
 #include "tests/support/expect.h"
@@ -108,9 +109,12 @@ static void expect_sound(void)
 {
 	struct wire_welcome welcome;
 	struct cache_thread thread;
+	struct lease lease;
 	struct cache cache;
 	int fds[RAW_FDS], channel = raw_attach(&server, &welcome, fds);
 
+	/* Without it larderd may take us for gone when memory is held up. */
+	expect_equal(lease_take(fds[RAW_LEASE], &lease, NULL), 0);
 	expect_equal(cache_attach(&cache, fds[RAW_ARENA], fds[RAW_CONTROL], welcome.access == LARDER_SHARED_WRITE,
 	                          false, 0, NULL),
 	             0);
@@ -118,6 +122,7 @@ static void expect_sound(void)
 	expect_equal(cache_verify(&thread, report, NULL, NULL), 0);
 	cache_thread_stop(&thread);
 	cache_detach(&cache);
+	lease_give_up(&lease);
 	for (int i = 0; i < RAW_FDS; i++)
 		close(fds[i]);
 	close(channel);
