@@ -264,8 +264,8 @@ struct larder_scan_entry {
 /*
  * The next keys that begin with prefix (prefix_size 0: all keys), in no order: up to max_entries, their bytes in buffer
  * (of at least LARDER_KEY_MAX bytes, else -EINVAL). A key that is there during the whole scan is found at least once; one
- * that comes or goes meanwhile may or may not be; growth may show a key twice. A call does bounded work, so it may find 0
- * keys and yet not be at the end.
+ * that comes or goes meanwhile may or may not be; growth may show a key more than once. A call does bounded work, so it
+ * may find 0 keys and yet not be at the end.
  * Return: 0: call again; LARDER_END: these were the last. *ret_count entries are filled either way.
  */
 int larder_scan(larder *cache, const void *prefix, size_t prefix_size, struct larder_cursor *cursor,
