@@ -137,7 +137,9 @@ START_TEST(index_grows_and_shrinks_and_grows)
 			go(cache);
 		reads = load_relaxed(&scene->reads);
 		await_index(cache, false, 0);
-		ck_assert_uint_gt(load_relaxed(&scene->reads), reads);
+		/* Where all was so slow that the last round's keys had expired already, the readers may have had no time since. */
+		for (struct patience patience = patience_start(SHRINK_MS); load_relaxed(&scene->reads) <= reads;)
+			ck_assert(patience_left(patience));
 	}
 	store_release(&scene->over, 1);
 	workers_join(&readers, 60);
@@ -158,7 +160,6 @@ int main(void)
 {
 	TCase *tests = tcase_create("shrink");
 
-	tcase_set_timeout(tests, 300);
 	tcase_add_test(tests, index_grows_and_shrinks_and_grows);
 	return suite_run("shrink", tests);
 }
