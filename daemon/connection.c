@@ -175,12 +175,13 @@ static void on_death(evutil_socket_t fd, short events, void *context)
 static void on_timer(evutil_socket_t fd, short events, void *context)
 {
 	struct connection *connection = context;
+	char byte;
 
 	(void)fd, (void)events;
-	if (connection->state == GREETING)
-		connection_disconnect(connection, "it connected and said nothing");
-	else
+	if (connection->state != GREETING)
 		leave(connection);
+	else if (message_peek(connection->socket, &byte, sizeof byte) <= 0) /* or it was us who had no time for it */
+		connection_disconnect(connection, "it connected and said nothing");
 }
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
