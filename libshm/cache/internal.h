@@ -48,7 +48,7 @@ static inline __attribute__((always_inline)) bool cache_expired(const struct are
 
 /*
  * The same by the coarse clock, for a sixth of the time, unless the end is so near that it would not do. The life that is left is
- * given up to two ticks too short, never too long.
+ * given up to two ticks too short, and too long only by as much as a tick is late.
  */
 static inline __attribute__((always_inline)) bool cache_expired_coarsely(const struct arena *arena, uint64_t expires_ms,
                                                                          uint64_t *ret_ttl_ms)

@@ -71,14 +71,14 @@ START_TEST(test_gives_a_new_life)
 	char text[VALUE_TEXT];
 
 	world_start(&world, MIB);
-	put_with(&world, OTHER_KEY, OLD, 5000, 0); /* room for lives of this length */
-	put_with(&world, KEY, OLD, 1000, 0);
-	request.ttl_ms = 5000;
+	put_with(&world, OTHER_KEY, OLD, 500000, 0); /* room for lives of this length */
+	put_with(&world, KEY, OLD, 100000, 0);
+	request.ttl_ms = 500000;
 	ck_assert(cache_replace(&world.self.thread, &request, &result));
-	world_advance(&world, 4000);
+	world_advance(&world, 400000);
 	ck_assert_str_eq(get(&world, KEY, text, &item), NEW);
-	ck_assert_uint_le(item.ttl_ms, 1000);
-	world_advance(&world, 1000);
+	ck_assert_uint_le(item.ttl_ms, 100000);
+	world_advance(&world, 100000);
 	expect_value(&world, KEY, "(miss)");
 	expect_sound(&world);
 	world_stop(&world);

@@ -126,12 +126,12 @@ START_TEST(test_longer_life_at_the_last_moment)
 	world_advance(&house.world, 3000);
 	house_work(&house);
 	ck_assert_int_eq(house_state(&house, segment), SEGMENT_CONDEMNED);
-	segment_raise_expiry(house.arena, segment, arena_now_ms(house.arena) + 1500);
+	segment_raise_expiry(house.arena, segment, arena_now_ms(house.arena) + 60000);
 	store_release(pin, 0);
 	house_work(&house);
 	ck_assert_int_eq(house_state(&house, segment), SEGMENT_OPEN);
 	ck_assert_uint_eq(segment_load(house.arena, segment).generation, 0);
-	world_advance(&house.world, 3000);
+	world_advance(&house.world, 120000);
 	house_work(&house);
 	ck_assert_int_eq(house_state(&house, segment), SEGMENT_FREE);
 	house_stop(&house);
