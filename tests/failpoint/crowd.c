@@ -493,7 +493,7 @@ static void be_a_mayfly(struct worker *worker)
 	if (child == 0) {
 		unsetenv("LARDER_FAILPOINT");
 		worker->held = (struct larder_view){ 0 };
-		worker->cache = worker_attach(worker->crowd, worker->crowd->keeper_hurt);
+		worker->cache = worker_attach(worker->crowd, false);
 		worker->held_turns = 0;
 		hold_view(worker);
 		_exit(0);
@@ -507,7 +507,7 @@ static void come_and_go(struct worker *worker)
 		release_held(worker);
 		larder_close(worker->cache);
 		/* Who is stopped in the middle of it finds that the time for an answer is over. */
-		worker->cache = worker_attach(worker->crowd, worker->crowd->keeper_hurt || worker->eager);
+		worker->cache = worker_attach(worker->crowd, worker->eager);
 	}
 	if (worker->turns % 16 == 0)
 		be_a_mayfly(worker);
@@ -562,7 +562,7 @@ void crowd_work(struct crowd *crowd, uint32_t number, enum role role, bool eager
 
 	value_some_large = crowd->scene == LARGE;
 	worker.schedule_fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
-	worker.cache = worker_attach(crowd, crowd->keeper_hurt || eager);
+	worker.cache = worker_attach(crowd, eager);
 	fetch_add_release(&crowd->attached, lasting);
 	while (!load_relaxed(&crowd->over)) {
 		worker.unserved_ns = worker_unserved_ns(&worker);

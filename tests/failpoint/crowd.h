@@ -37,9 +37,10 @@ struct member {
 struct crowd {
 	const struct server *server;
 	enum scene scene;
-	bool keeper_hurt;   /* the keeper is stopped or killed: a call may time out, or lose its answer */
-	atomic_u32 quiet;   /* members that are not eager write nothing for the time being */
-	atomic_u32 settled; /* nobody adds keys: the index cannot grow without a keeper */
+	bool keeper_hurt;    /* the keeper is stopped or killed: a call may time out, or lose its answer */
+	uint32_t timeout_ms; /* of the handles of those who are not eager */
+	atomic_u32 quiet;    /* members that are not eager write nothing for the time being */
+	atomic_u32 settled;  /* nobody adds keys: the index cannot grow without a keeper */
 	atomic_u32 over;
 	atomic_u32 attached; /* lasting members that are clients */
 	struct entry counters[COUNTERS];

@@ -28,15 +28,17 @@
 #include "tests/support/server.h"
 #include "tests/support/workers.h"
 
-#define REACH_MS 15000    /* to come to the failpoint */
-#define STOPPED_MS 3000   /* how long it stands there */
-#define RESUMED_MS 6000   /* and an accomplice until its segment is to be recycled (LINGER_MS and a bit) */
-#define AFTERWARDS_MS 500 /* how long all work on */
-#define END_MS 20000      /* for everybody to come to an end */
-#define FREE_MS 10000     /* for everything that has expired to become free */
-#define CALL_MS 1000      /* the longest that any call of others may take, */
-#define LATE_FACTOR 5     /* and so many times what this process had to wait for a processor */
-#define STEP_MS 10
+#define REACH_MS 30000     /* to come to the failpoint */
+#define STOPPED_MS 3000    /* how long it stands there */
+#define RESUMED_MS 6000    /* and an accomplice until its segment is to be recycled (LINGER_MS and a bit) */
+#define AFTERWARDS_MS 500  /* how long all work on */
+#define END_MS 20000       /* for everybody to come to an end */
+#define FREE_MS 10000      /* for everything that has expired to become free */
+#define CALL_MS 1000       /* the longest that any call of others may take, */
+#define PATIENT_MS 15000   /* until a call gives up while nothing happens to the keeper */
+#define LATE_FACTOR 5      /* and so many times what this process had to wait for a processor */
+#define STEP_MS 1          /* of patience */
+#define SUCCESSION_MS 200  /* so long a write waits for the next keeper (cache/write.c) */
 #define ORDINARY_MEMBERS 4 /* the lasting ones read and write, the other comes and goes */
 #define VICTIM 4
 #define ACCOMPLICE 5
@@ -57,17 +59,27 @@ static const char *const sizes[SCENES] = {
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */
 
-/* In small steps, each of which shows how late the machine lets a process run that is due. */
-static void wait_ms(struct stage *stage, uint64_t ms)
+/*
+ * A step of all waiting while the crowd works, which shows how late the machine lets a process run that is due. False: the
+ * patience is over.
+ */
+static bool wait_patiently(struct stage *stage, struct patience patience)
 {
-	for (uint64_t waited_ms = 0; waited_ms < ms; waited_ms += STEP_MS) {
-		uint64_t due_ms = monotonic_ms() + STEP_MS, now_ms;
+	uint64_t due_ms = monotonic_ms() + STEP_MS, now_ms;
+	bool left = patience_left(patience);
 
-		poll(NULL, 0, STEP_MS);
-		now_ms = monotonic_ms();
-		if (now_ms > due_ms + stage->late_ms)
-			stage->late_ms = now_ms - due_ms;
-	}
+	now_ms = monotonic_ms();
+	if (now_ms > due_ms + stage->late_ms)
+		stage->late_ms = now_ms - due_ms;
+	return left;
+}
+
+static void wait_ms(struct stage *stage, unsigned ms)
+{
+	struct patience patience = patience_start(ms);
+
+	while (wait_patiently(stage, patience))
+		;
 }
 
 static void start_member(struct stage *stage, uint32_t number, enum role role, const char *failpoints)
@@ -119,7 +131,7 @@ static void end_members(struct stage *stage)
 
 			if (status > 0)
 				expect_failed("member %u ended with status %#x", number, status);
-			if (status == -1 && !patience_left(patience))
+			if (status == -1 && !wait_patiently(stage, patience))
 				expect_failed("member %u hangs: it did not end within %d ms", number, END_MS);
 		}
 	}
@@ -151,15 +163,23 @@ static char state_of(pid_t pid)
 	return end && end[1] ? end[2] : '?';
 }
 
+/* Between two keepers there is none to look at. */
+static bool keeper_stopped(const struct stage *stage)
+{
+	pid_t keeper = server_keeper(&stage->server);
+
+	return keeper != 0 && state_of(keeper) == 'T';
+}
+
 /* Waits until the keeper has come to a failpoint. False: it does not. */
 static bool keeper_reaches(struct stage *stage, const char *name, bool stops)
 {
 	struct patience patience = patience_start(REACH_MS);
 
-	while (keeper_hits(stage, name) == 0 || (stops && state_of(server_keeper(&stage->server)) != 'T')) {
+	while (keeper_hits(stage, name) == 0 || (stops && !keeper_stopped(stage))) {
 		for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
 			expect_alive(stage, number);
-		if (!patience_left(patience))
+		if (!wait_patiently(stage, patience))
 			return false;
 	}
 	return true;
@@ -186,7 +206,7 @@ static void await_keeper(struct stage *stage)
 	larder *cache;
 
 	while (larder_open(stage->server.socket, NULL, &cache) != 0)
-		if (!patience_left(patience))
+		if (!wait_patiently(stage, patience))
 			expect_failed("no keeper serves within %d ms", REACH_MS);
 	larder_close(cache);
 }
@@ -233,6 +253,8 @@ static void start_crowd(struct stage *stage)
 	crowd->server = &stage->server;
 	crowd->scene = point->scene;
 	crowd->keeper_hurt = point->role == KEEPER || point->keeper;
+	/* check_calls bounds what a call may take, by how late the machine is. */
+	crowd->timeout_ms = crowd->keeper_hurt ? 0 : PATIENT_MS;
 	/* What an accomplice leaves for the one in question must not be finished by a third. */
 	store_relaxed(&crowd->quiet, point->accomplice && point->accomplice_role != READER);
 	stage->crowd = crowd;
@@ -280,7 +302,7 @@ static bool place_accomplice(struct stage *stage)
 		return true;
 	start_member(stage, ACCOMPLICE, stage->point->accomplice_role, stage->point->accomplice);
 	while ((status = look_at(stage, ACCOMPLICE)) == -1)
-		if (!patience_left(patience))
+		if (!wait_patiently(stage, patience))
 			return false;
 	expect(WIFSTOPPED(status));
 	if (stage->point->resumed) {
@@ -319,7 +341,7 @@ static bool hurt_client(struct stage *stage)
 	while ((status = look_at(stage, VICTIM)) == -1) {
 		for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
 			expect_alive(stage, number);
-		if (!patience_left(patience))
+		if (!wait_patiently(stage, patience))
 			return false;
 	}
 	if (stage->deed == KILL_IT ? !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL : !WIFSTOPPED(status))
@@ -362,7 +384,9 @@ static void check_calls(const struct stage *stage, struct outcome_of *outcome)
 		expect_failed("a read took %" PRIu64 " ms", outcome->longest_read_ns / NS_PER_MS);
 	if (outcome->longest_write_ns > longest_ns && !keeper_stops)
 		expect_failed("a write took %" PRIu64 " ms", outcome->longest_write_ns / NS_PER_MS);
-	if (outcome->timeouts && !keeper_stops && point->scene != REMOTE)
+	/* Of a machine on which nobody runs for so long the next keeper comes too late for some. */
+	if (outcome->timeouts && !keeper_stops && point->scene != REMOTE &&
+	    !(point->role == KEEPER && LATE_FACTOR * stage->late_ms > SUCCESSION_MS))
 		expect_failed("%" PRIu64 " writes gave up although the keeper was not stopped", outcome->timeouts);
 }
 

@@ -41,7 +41,7 @@ int worker_noted(struct worker *worker, const char *what, int result, atomic_u64
 	return result;
 }
 
-larder *worker_attach(const struct crowd *crowd, bool patient)
+larder *worker_attach(const struct crowd *crowd, bool eager)
 {
 	struct patience patience = patience_start(ATTACH_MS);
 	struct larder_open_options options = LARDER_OPEN_OPTIONS;
@@ -51,9 +51,10 @@ larder *worker_attach(const struct crowd *crowd, bool patient)
 
 	options.error = text;
 	options.error_size = sizeof text;
+	options.timeout_ms = eager ? 0 : crowd->timeout_ms;
 	do
 		result = larder_open(crowd->server->socket, &options, &cache);
-	while (result && patient && patience_left(patience));
+	while (result && (crowd->keeper_hurt || eager) && patience_left(patience));
 	if (result)
 		expect_failed("larder_open: %s: %s", larder_strerror(result), text);
 	return cache;

@@ -26,8 +26,8 @@ struct worker {
 	uint32_t held_owner, held_key, held_turns;
 };
 
-/* Opens a handle. patient: the keeper may be stopped or dead, so try for a while. */
-larder *worker_attach(const struct crowd *crowd, bool patient);
+/* Opens a handle. eager: the caller may have been stopped. Where that is so, or the keeper may be stopped or dead, tries for a while. */
+larder *worker_attach(const struct crowd *crowd, bool eager);
 
 /* Whatever happens to the keeper, larder_stat counts who was a client all the time. */
 void worker_count_clients(struct worker *worker);
