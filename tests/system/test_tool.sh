@@ -7,9 +7,15 @@ set -uo pipefail
 # shellcheck source=tests/system/larderd.sh
 . "$(dirname "$0")/larderd.sh"
 
+# Where there is a larderd, it is waited for as long as it takes.
+patience=()
+patient() {
+	"$larder" "$1" "${patience[@]}" "${@:2}"
+}
+
 # Runs larder; what it leaves is in $status, $dir/out, $dir/err. Standard input is that of the caller.
 call() {
-	timeout 30 "$larder" "$@" >"$dir/out" 2>"$dir/err"
+	timeout 60 "$larder" "${@:1:1}" "${patience[@]}" "${@:2}" >"$dir/out" 2>"$dir/err"
 	status=$?
 }
 
@@ -42,11 +48,11 @@ same() {
 }
 
 version_of() {
-	"$larder" get --json "$1" </dev/null | sed 's/.*"version":"\([0-9]*\)".*/\1/'
+	patient get --json "$1" </dev/null | sed 's/.*"version":"\([0-9]*\)".*/\1/'
 }
 
 field() { # of stat
-	"$larder" stat --json </dev/null | sed "s/.*\"$1\":\\([0-9]*\\).*/\\1/"
+	patient stat --json </dev/null | sed "s/.*\"$1\":\\([0-9]*\\).*/\\1/"
 }
 
 # eventually COMMAND...: whether it succeeds within half a minute; for what larderd does by itself.
@@ -63,7 +69,7 @@ has_counted() { # sets
 
 # Every entry is an object of some class; what has expired is an entry until its segment is taken back, and no object.
 classes_agree() {
-	"$larder" stat --json </dev/null | jq -e '.entries == ([.classes[].objects] | add)' >"$dir/out"
+	patient stat --json </dev/null | jq -e '.entries == ([.classes[].objects] | add)' >"$dir/out"
 }
 
 test_usage() { # needs no larderd
@@ -236,15 +242,15 @@ test_standard_input() {
 		call get stdin </dev/null
 		same "$dir/value"
 	done
-	printf 'one ' | "$larder" set words
-	(printf 'two '; printf 'three') | "$larder" append words
+	printf 'one ' | patient set words
+	(printf 'two '; printf 'three') | patient append words
 	t 0 'one two three' get words
 	call cas words "$(version_of words)" <"$dir/value"
 	call get words </dev/null
 	same "$dir/value"
 	call set closed <&-
 	note "$([ $status = 4 ] && echo yes)" "closed standard input: status $status"
-	"$larder" get words >&- 2>"$dir/err" </dev/null
+	patient get words >&- 2>"$dir/err" </dev/null
 	status=$?
 	note "$([ $status = 4 ] && echo yes)" "closed standard output: status $status"
 }
@@ -270,7 +276,7 @@ test_limits() {
 	note "$([ $status = 4 ] && echo yes)" "a value of twice value_size_max: status $status"
 	complains 'larger than'
 	t 1 '' get big
-	"$larder" get greeting >/dev/full 2>"$dir/err" </dev/null
+	patient get greeting >/dev/full 2>"$dir/err" </dev/null
 	status=$?
 	note "$([ $status = 4 ] && echo yes)" "output that cannot be written: status $status"
 }
@@ -300,7 +306,7 @@ test_scan() {
 		keys+=("scan:$i")
 	done
 	for i in "${keys[@]}"; do
-		"$larder" set "$i" "value of $i" </dev/null || break
+		patient set "$i" "value of $i" </dev/null || break
 	done
 	call scan scan: </dev/null
 	sort -u "$dir/out" >"$dir/found"
@@ -311,7 +317,7 @@ test_scan() {
 	t 0 '' scan scan: --limit 0
 	t 0 '' scan nothing:
 	t 0 'scan:200' scan scan:200
-	"$larder" set scan:flagged xyz --flags 4000000000 --ttl never </dev/null
+	patient set scan:flagged xyz --flags 4000000000 --ttl never </dev/null
 	t 0 '*[0-9] never 3 4000000000 scan:flagged' scan -l scan:flagged
 	call scan </dev/null
 	note "$([ "$(grep -c '^scan:' "$dir/out")" -ge 201 ] && echo yes)" "scan without a prefix shows all"
@@ -323,7 +329,7 @@ test_scan() {
 	t 1 $'scan:1\tvalue of scan:1\nscan:2\tvalue of scan:2' mget scan:1 absent scan:2
 	complains '"absent"'
 	call scan -0 scan: </dev/null
-	xargs -0 "$larder" del -- <"$dir/out"
+	xargs -0 "$larder" del --timeout 20000 -- <"$dir/out"
 	t 0 '' scan scan:
 }
 
@@ -340,7 +346,7 @@ test_stat() {
 	note "$(grep -q '^arena_bytes *67108864 (64.0 MiB)$' "$dir/out" && echo yes)" "stat shows the size of the arena"
 	note "$(grep -q '^access *shared-write$' "$dir/out" && echo yes)" "stat shows the access mode"
 	sets=$(field sets)
-	"$larder" set k v </dev/null
+	patient set k v </dev/null
 	note "$(eventually has_counted $((sets + 1)) && echo yes)" "stat counts a set"
 	t 0 'sound: 0 faults; [1-9]* segments, *' verify
 	t 0 '{"broken":\[\],"sound":true,"faults":0,"segments":*}' verify --json
@@ -376,7 +382,7 @@ json() {
 
 test_json() {
 	command -v jq >/dev/null || return 0
-	"$larder" set text $'quote " back \\ tab\t \x7f nl\n \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80' --flags 7 </dev/null
+	patient set text $'quote " back \\ tab\t \x7f nl\n \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80' --flags 7 </dev/null
 	json .value $'quote " back \\ tab\t \x7f nl\n \xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80' get text
 	json '[.key, .result, .flags, .ttl_ms, .size] | map(tostring) | join(" ")' 'text ok 7 null 37' get text
 	json '.version | type' string get text
@@ -387,7 +393,7 @@ test_json() {
 	json .result ok set other x
 	json '.version | type' string append other y
 	json '[.result, .value] | map(tostring) | join(" ")' 'ok 5' incr five --initial 5
-	"$larder" set brief v --ttl 1m </dev/null
+	patient set brief v --ttl 1m </dev/null
 	json '.ttl_ms > 1000 and .ttl_ms <= 60000' true ttl brief
 	json .result ok touch brief 5m
 	json '[.key, .result] | join(" ")' $'text ok\nnothing miss' mget text nothing
@@ -395,12 +401,12 @@ test_json() {
 	json .result ok del other
 	# Not UTF-8: a lone continuation, overlong, a surrogate, beyond the last, cut off.
 	for bytes in '\x80' '\xc0\xaf' '\xed\xa0\x80' '\xf4\x90\x80\x80' 'a\xe2\x82'; do
-		"$larder" set -e "$bytes" "$bytes" </dev/null
+		patient set -e "$bytes" "$bytes" </dev/null
 		# shellcheck disable=SC2059
 		json '.value_base64 + .key_base64' "$(printf "$bytes" | base64)$(printf "$bytes" | base64)" get -e "$bytes"
 	done
 	head -c 200001 /dev/urandom >"$dir/value"
-	"$larder" set binary <"$dir/value"
+	patient set binary <"$dir/value"
 	call get binary --json </dev/null
 	jq -r .value_base64 "$dir/out" | base64 -d >"$dir/decoded"
 	note "$(cmp -s "$dir/value" "$dir/decoded" && echo yes)" "a large binary value as JSON"
@@ -471,6 +477,7 @@ test_read_only() {
 test_usage
 test_detached
 start_larderd --size 64M --pages small || exit 1
+patience=(--timeout 20000)
 test_store
 test_cas
 test_count
@@ -484,7 +491,9 @@ test_resize
 test_json
 test_damage
 stop_larderd
+patience=()
 t 3 '' get greeting
 start_larderd --size 64M --pages small --access read-only || exit 1
+patience=(--timeout 20000)
 test_read_only
 summary

@@ -239,9 +239,9 @@ static void conclude(struct act *act)
 	struct own *own = act->own;
 	bool touched = act->verb == VERB_TOUCH;
 
-	/* Of a request on its way nobody knows. */
+	/* Of a request on its way nobody knows; nor which version the key has, if it is done in the end. */
 	if (act->result < 0 && act->hand->board->settings.read_only) {
-		own->certain = false;
+		*own = (struct own){ .certain = false };
 		return;
 	}
 	if (act->result != LARDER_OK) {
