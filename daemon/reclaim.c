@@ -68,6 +68,7 @@ bool reclaim_condemn(struct reclaim *reclaim, uint32_t segment, enum reason reas
 	failpoint("reclaim.condemned");
 	reclaim->work[segment].reason = reason;
 	enter_stage(reclaim, segment, STAGE_DRAINING);
+	reclaim->unordered = true;
 	return true;
 }
 
@@ -139,6 +140,7 @@ static uint32_t drain(struct reclaim *reclaim)
 	if (!drained)
 		return 0;
 	reclaim->epoch = grace_begin(arena, reclaim->epoch);
+	reclaim->unordered = true;
 	for (uint32_t segment = 0; segment < arena->segment_count; segment++)
 		if (reclaim->work[segment].stage == STAGE_GRACE && reclaim->work[segment].epoch == UINT64_MAX)
 			reclaim->work[segment].epoch = reclaim->epoch;
@@ -228,7 +230,7 @@ static void give_back(struct reclaim *reclaim, uint32_t segment)
 	enter_stage(reclaim, segment, STAGE_NONE);
 }
 
-/* GRACE -> PINNED -> free. The control pages are read after a barrier. Return: how many became free. */
+/* GRACE -> PINNED -> free. Return: how many became free. */
 static uint32_t finish(struct reclaim *reclaim)
 {
 	uint64_t oldest = clients_oldest_section(&reclaim->clients);
@@ -257,8 +259,22 @@ void reclaim_retired(struct reclaim *reclaim, uint32_t segment)
 	failpoint("reclaim.index_retired");
 	reclaim->work[segment].reason = REASON_RETIRED;
 	reclaim->epoch = grace_begin(reclaim->arena, reclaim->epoch);
+	reclaim->unordered = true;
 	reclaim->work[segment].epoch = reclaim->epoch;
 	enter_stage(reclaim, segment, STAGE_GRACE);
+}
+
+/*
+ * Lets what clients pinned and entered before be seen. One barrier after a segment is condemned, and one after an epoch begins, is
+ * enough: what is seen then can only end, which is seen without, and what begins later begins too late for that segment. So a keeper that
+ * waits for a view does not interrupt everybody all the time. Return: 0, -errno.
+ */
+static int order(struct reclaim *reclaim)
+{
+	int result = reclaim->unordered ? grace_barrier(reclaim->arena) : 0;
+
+	reclaim->unordered = result != 0;
+	return result;
 }
 
 static void tell_writers(const struct arena *arena)
@@ -303,10 +319,10 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	clients_read(&reclaim->clients, reclaim->evacuator.keeper);
 	estimate_tell(&reclaim->estimate, &survey);
 	if (reclaim->in_work) {
-		if (grace_barrier(arena))
+		if (order(reclaim))
 			return RECLAIM_WAITING_MS;
 		more = drain(reclaim) == EVACUATE_BATCH;
-		if (grace_barrier(arena))
+		if (order(reclaim))
 			return RECLAIM_WAITING_MS;
 		failpoint("reclaim.ordered");
 		freed += finish(reclaim);
