@@ -14,11 +14,20 @@ struct deferred *deferred_create(const struct write_request *request, uint64_t r
 	if (!deferred)
 		return NULL;
 	*deferred = (struct deferred){
-		.request = *request, .request_id = request_id, .until_ms = monotonic_ms() + DEFER_MS, .bytes = bytes
+		.request = *request, .request_id = request_id, .tried_ms = monotonic_ms(), .bytes = bytes
 	};
 	memcpy(deferred->data, request->key, request->key_size);
 	memcpy(deferred->data + request->key_size, request->value, request->value_size);
 	deferred->request.key = deferred->data;
 	deferred->request.value = deferred->data + request->key_size;
 	return deferred;
+}
+
+bool deferred_over(struct deferred *deferred, uint64_t now_ms)
+{
+	uint64_t since_ms = now_ms - deferred->tried_ms;
+
+	deferred->tried_ms = now_ms;
+	deferred->waited_ms += since_ms < DEFER_STEP_MS ? since_ms : DEFER_STEP_MS;
+	return deferred->waited_ms >= DEFER_MS;
 }

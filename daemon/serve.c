@@ -92,7 +92,7 @@ void connection_retry_deferred(struct keeper *keeper)
 		int result = keeper_write(keeper, connection->tenant, &deferred->request, &done);
 
 		next = TAILQ_NEXT(connection, waiting);
-		if (result == -EAGAIN && now_ms < deferred->until_ms)
+		if (result == -EAGAIN && !deferred_over(deferred, now_ms))
 			continue;
 		serve_drop_deferred(connection);
 		if (serve_answer(connection, request_id, result, &done))
