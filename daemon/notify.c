@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -16,11 +17,28 @@
 #include "base/clock.h"
 #include "daemon/message.h"
 
-#define FIRST_FD 3 /* where the protocol of socket activation begins to count */
+#define FIRST_FD 3   /* where the protocol of socket activation begins to count */
+#define WAIT_MS 1000 /* for a service manager that is still busy with what it was told before */
 
 bool notify_present(void)
 {
 	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+/*
+ * Its socket may hold as few as ten messages (net.unix.max_dgram_qlen), and we send one for each client. Once it has not listened for
+ * so long nobody waits for it, until it does again.
+ */
+static int send_when_it_listens(int fd, const char *text, const int *fds, int fd_count)
+{
+	static bool deaf;
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+	int result = message_send(fd, text, strlen(text), fds, fd_count);
+
+	if (result == -EAGAIN && !deaf && poll(&room, 1, WAIT_MS) > 0)
+		result = message_send(fd, text, strlen(text), fds, fd_count);
+	deaf = result == -EAGAIN;
+	return result;
 }
 
 /* One datagram. */
@@ -42,7 +60,7 @@ static int send_text(const char *text, const int *fds, int fd_count)
 		return -errno;
 	result = connect(fd, (struct sockaddr *)&address, size) == 0 ? 0 : -errno;
 	if (result == 0)
-		result = message_send(fd, text, strlen(text), fds, fd_count);
+		result = send_when_it_listens(fd, text, fds, fd_count);
 	close(fd);
 	return result;
 }

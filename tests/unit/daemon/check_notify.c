@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 #include "daemon/notify.h"
 #include "tests/support/expect.h"
 #include "tests/support/suite.h"
+
+#define PATIENCE_MS 10000
 
 static int manager; /* the service manager's end */
 
@@ -70,6 +74,73 @@ START_TEST(test_no_manager)
 	ck_assert(!notify_present());
 	notify_send("READY=1");
 	ck_assert_int_eq(notify_store("arena", &fd, 1), -ENOENT);
+}
+END_TEST
+
+/* A manager who begins to listen when somebody waits for that. */
+struct late_manager {
+	pid_t waiting; /* the thread */
+	int heard;
+};
+
+static bool sleeps(pid_t thread)
+{
+	char path[64], text[256] = "", state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+	file = fopen(path, "re");
+	if (file && fgets(text, sizeof text, file) && strrchr(text, ')'))
+		state = strrchr(text, ')')[2];
+	if (file)
+		fclose(file);
+	return state == 'S';
+}
+
+static void *listen_late(void *context)
+{
+	struct late_manager *late = context;
+	char text[512];
+
+	for (int ms = 0; ms < PATIENCE_MS && !sleeps(late->waiting); ms++)
+		poll(NULL, 0, 1);
+	while (recv(manager, text, sizeof text, MSG_DONTWAIT) > 0)
+		late->heard++;
+	return NULL;
+}
+
+START_TEST(test_busy_manager)
+{
+	struct late_manager late = { .waiting = gettid() };
+	int fd = STDERR_FILENO, sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), sent = 0;
+	struct sockaddr_un address;
+	socklen_t size = sizeof address;
+	pthread_t thread;
+
+	ck_assert_int_eq(getsockname(manager, (struct sockaddr *)&address, &size), 0);
+	ck_assert_int_eq(connect(sender, (struct sockaddr *)&address, size), 0);
+	while (message_send(sender, "X=1", 3, NULL, 0) == 0)
+		sent++;
+	ck_assert_int_eq(pthread_create(&thread, NULL, listen_late, &late), 0);
+	ck_assert_int_eq(notify_store("arena", &fd, 1), 0);
+	pthread_join(thread, NULL);
+	ck_assert_int_ge(late.heard, sent);
+	close(sender);
+}
+END_TEST
+
+/* One that does not listen is waited for once. */
+START_TEST(test_deaf_manager)
+{
+	int fd = STDERR_FILENO, refused = 0;
+	char text[512];
+
+	for (int i = 0; i < 1000; i++)
+		refused += notify_store("arena", &fd, 1) == -EAGAIN;
+	ck_assert_int_gt(refused, 500);
+	while (recv(manager, text, sizeof text, MSG_DONTWAIT) > 0)
+		;
+	ck_assert_int_eq(notify_store("arena", &fd, 1), 0);
 }
 END_TEST
 
@@ -155,6 +226,8 @@ int main(void)
 	tcase_add_checked_fixture(tests, open_manager, NULL);
 	tcase_add_test(tests, test_what_is_sent);
 	tcase_add_test(tests, test_no_manager);
+	tcase_add_test(tests, test_busy_manager);
+	tcase_add_test(tests, test_deaf_manager);
 	tcase_add_test(tests, test_watchdog);
 	tcase_add_test(tests, test_handed_over);
 	return suite_run("daemon/notify", tests);
