@@ -43,6 +43,7 @@ struct crowd {
 	atomic_u32 settled;  /* nobody adds keys: the index cannot grow without a keeper */
 	atomic_u32 over;
 	atomic_u32 attached; /* lasting members that are clients */
+	atomic_u64 late_ms;  /* what the watchman saw */
 	struct entry counters[COUNTERS];
 	struct member members[MEMBERS];
 };

@@ -36,7 +36,7 @@
 #define FREE_MS 10000      /* for everything that has expired to become free */
 #define CALL_MS 1000       /* the longest that any call of others may take, */
 #define PATIENT_MS 15000   /* until a call gives up while nothing happens to the keeper */
-#define LATE_FACTOR 5      /* and so many times what this process had to wait for a processor */
+#define LATE_FACTOR 5      /* and so many times what the watchman had to wait */
 #define STEP_MS 1          /* of patience */
 #define SUCCESSION_MS 200  /* so long a write waits for the next keeper (cache/write.c) */
 #define ORDINARY_MEMBERS 4 /* the lasting ones read and write, the other comes and goes */
@@ -49,8 +49,8 @@ struct stage {
 	struct server server;
 	struct crowd *crowd;
 	pid_t members[MEMBERS];
-	uint64_t late_ms; /* how much later than it asked for this process ran: the machine's fault */
-	char log[8192];   /* what failpoints and larderd said so far */
+	pid_t watchman;
+	char log[8192]; /* what failpoints and larderd said so far */
 };
 
 static const char *const sizes[SCENES] = {
@@ -59,26 +59,33 @@ static const char *const sizes[SCENES] = {
 
 /* ---- processes ----------------------------------------------------------------------------------------------------- */
 
-/*
- * A step of all waiting while the crowd works, which shows how late the machine lets a process run that is due. False: the
- * patience is over.
- */
-static bool wait_patiently(struct stage *stage, struct patience patience)
+/* Shows all the time how late the machine lets a process run that is due: that is no fault of larder's. */
+static void start_watchman(struct stage *stage)
 {
-	uint64_t due_ms = monotonic_ms() + STEP_MS, now_ms;
-	bool left = patience_left(patience);
+	struct crowd *crowd = stage->crowd;
+	pid_t parent = getpid();
 
-	now_ms = monotonic_ms();
-	if (now_ms > due_ms + stage->late_ms)
-		stage->late_ms = now_ms - due_ms;
-	return left;
+	stage->watchman = fork();
+	expect(stage->watchman >= 0);
+	if (stage->watchman != 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!load_relaxed(&crowd->over) && getppid() == parent) {
+		uint64_t due_ms = monotonic_ms() + STEP_MS, now_ms;
+
+		poll(NULL, 0, STEP_MS);
+		now_ms = monotonic_ms();
+		if (now_ms > due_ms + load_relaxed(&crowd->late_ms))
+			store_relaxed(&crowd->late_ms, now_ms - due_ms);
+	}
+	_exit(0);
 }
 
-static void wait_ms(struct stage *stage, unsigned ms)
+static void wait_ms(unsigned ms)
 {
 	struct patience patience = patience_start(ms);
 
-	while (wait_patiently(stage, patience))
+	while (patience_left(patience))
 		;
 }
 
@@ -131,10 +138,11 @@ static void end_members(struct stage *stage)
 
 			if (status > 0)
 				expect_failed("member %u ended with status %#x", number, status);
-			if (status == -1 && !wait_patiently(stage, patience))
+			if (status == -1 && !patience_left(patience))
 				expect_failed("member %u hangs: it did not end within %d ms", number, END_MS);
 		}
 	}
+	expect_equal(waitpid(stage->watchman, NULL, 0), stage->watchman);
 }
 
 /* ---- the keeper ---------------------------------------------------------------------------------------------------- */
@@ -179,7 +187,7 @@ static bool keeper_reaches(struct stage *stage, const char *name, bool stops)
 	while (keeper_hits(stage, name) == 0 || (stops && !keeper_stopped(stage))) {
 		for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
 			expect_alive(stage, number);
-		if (!wait_patiently(stage, patience))
+		if (!patience_left(patience))
 			return false;
 	}
 	return true;
@@ -206,7 +214,7 @@ static void await_keeper(struct stage *stage)
 	larder *cache;
 
 	while (larder_open(stage->server.socket, NULL, &cache) != 0)
-		if (!wait_patiently(stage, patience))
+		if (!patience_left(patience))
 			expect_failed("no keeper serves within %d ms", REACH_MS);
 	larder_close(cache);
 }
@@ -258,6 +266,7 @@ static void start_crowd(struct stage *stage)
 	/* What an accomplice leaves for the one in question must not be finished by a third. */
 	store_relaxed(&crowd->quiet, point->accomplice && point->accomplice_role != READER);
 	stage->crowd = crowd;
+	start_watchman(stage);
 	for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
 		start_member(stage, number,
 		             number < LASTING_MEMBERS ? WRITER
@@ -302,11 +311,11 @@ static bool place_accomplice(struct stage *stage)
 		return true;
 	start_member(stage, ACCOMPLICE, stage->point->accomplice_role, stage->point->accomplice);
 	while ((status = look_at(stage, ACCOMPLICE)) == -1)
-		if (!wait_patiently(stage, patience))
+		if (!patience_left(patience))
 			return false;
 	expect(WIFSTOPPED(status));
 	if (stage->point->resumed) {
-		wait_ms(stage, RESUMED_MS);
+		wait_ms(RESUMED_MS);
 		expect(kill(stage->members[ACCOMPLICE], SIGCONT) == 0);
 	}
 	return true;
@@ -323,7 +332,7 @@ static bool hurt_keeper(struct stage *stage)
 	settle(stage, true);
 	store_relaxed(&stage->crowd->quiet, 0);
 	if (stops) {
-		wait_ms(stage, STOPPED_MS);
+		wait_ms(STOPPED_MS);
 		continue_keeper(stage);
 	}
 	await_keeper(stage);
@@ -341,7 +350,7 @@ static bool hurt_client(struct stage *stage)
 	while ((status = look_at(stage, VICTIM)) == -1) {
 		for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++)
 			expect_alive(stage, number);
-		if (!wait_patiently(stage, patience))
+		if (!patience_left(patience))
 			return false;
 	}
 	if (stage->deed == KILL_IT ? !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL : !WIFSTOPPED(status))
@@ -353,7 +362,7 @@ static bool hurt_client(struct stage *stage)
 		settle(stage, false);
 	}
 	if (stage->deed == STOP_IT) {
-		wait_ms(stage, STOPPED_MS);
+		wait_ms(STOPPED_MS);
 		expect(kill(stage->members[VICTIM], SIGCONT) == 0);
 	}
 	return true;
@@ -364,7 +373,8 @@ static bool hurt_client(struct stage *stage)
 static void check_calls(const struct stage *stage, struct outcome_of *outcome)
 {
 	const struct point *point = stage->point;
-	uint64_t longest_ns = (CALL_MS + LATE_FACTOR * stage->late_ms) * NS_PER_MS;
+	uint64_t late_ms = load_relaxed(&stage->crowd->late_ms);
+	uint64_t longest_ns = (CALL_MS + LATE_FACTOR * late_ms) * NS_PER_MS;
 	bool keeper_stops = point->role == KEEPER ? stage->deed == STOP_IT : point->keeper != NULL;
 
 	for (uint32_t number = 0; number < ORDINARY_MEMBERS; number++) {
@@ -386,7 +396,7 @@ static void check_calls(const struct stage *stage, struct outcome_of *outcome)
 		expect_failed("a write took %" PRIu64 " ms", outcome->longest_write_ns / NS_PER_MS);
 	/* Of a machine on which nobody runs for so long the next keeper comes too late for some. */
 	if (outcome->timeouts && !keeper_stops && point->scene != REMOTE &&
-	    !(point->role == KEEPER && LATE_FACTOR * stage->late_ms > SUCCESSION_MS))
+	    !(point->role == KEEPER && LATE_FACTOR * late_ms > SUCCESSION_MS))
 		expect_failed("%" PRIu64 " writes gave up although the keeper was not stopped", outcome->timeouts);
 }
 
@@ -510,6 +520,7 @@ static void give_up(struct stage *stage)
 	for (uint32_t number = 0; number < MEMBERS; number++)
 		if (stage->members[number])
 			kill(stage->members[number], SIGKILL);
+	kill(stage->watchman, SIGKILL);
 	kill(server_keeper(&stage->server), SIGCONT);
 }
 
@@ -529,7 +540,7 @@ void scene_play(const struct point *point, enum deed deed, struct outcome_of *re
 	}
 	if (point->accomplice && !point->resumed)
 		expect(kill(stage.members[ACCOMPLICE], SIGCONT) == 0);
-	wait_ms(&stage, AFTERWARDS_MS);
+	wait_ms(AFTERWARDS_MS);
 	end_members(&stage);
 	if (point->role == KEEPER)
 		ret_outcome->hits = keeper_hits(&stage, point->name);
