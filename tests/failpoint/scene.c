@@ -37,7 +37,7 @@
 #define CALL_MS 1000       /* the longest that any call of others may take, */
 #define PATIENT_MS 15000   /* until a call gives up while nothing happens to the keeper */
 #define LATE_FACTOR 5      /* and so many times what the watchman had to wait */
-#define STEP_MS 1          /* of patience */
+#define STEP_MS 10         /* of the watchman */
 #define SUCCESSION_MS 200  /* so long a write waits for the next keeper (cache/write.c) */
 #define ORDINARY_MEMBERS 4 /* the lasting ones read and write, the other comes and goes */
 #define VICTIM 4

@@ -192,8 +192,9 @@ END_TEST
  * In each round a thread enters a section (or pins) and then looks at a word, while the keeper writes the word and then looks for
  * the thread. At least one of them must see the other: everything that is said about epochs rests on this.
  */
-#define ROUNDS 8000u /* on an idle machine some hundreds are enough */
-#define BALLAST 24   /* stores in front of the one that matters, so that it leaves the processor late */
+#define ROUNDS 8000u     /* on an idle machine some hundreds are enough; */
+#define ROUNDS_MS 20000u /* on a busy one, where each meeting waits for two processors, for so long */
+#define BALLAST 24       /* stores in front of the one that matters, so that it leaves the processor late */
 
 struct line {
 	_Alignas(PRIVATE_LINE) atomic_u64 word;
@@ -206,6 +207,8 @@ struct litmus {
 	bool pins;
 	struct line shared;      /* the round, once the keeper has unlinked */
 	struct line round_of[2]; /* keeper, client */
+	uint64_t until_ms;
+	uint32_t rounds; /* the keeper says in each, between two meetings, how many there shall be */
 	struct line ballast[BALLAST];
 	bool keeper_saw[ROUNDS + 1], client_saw[ROUNDS + 1];
 };
@@ -280,7 +283,7 @@ static void litmus_body(void *context, uint32_t who)
 	struct litmus *litmus = context;
 
 	settle(who);
-	for (uint32_t round = 1; round <= ROUNDS; round++) {
+	for (uint32_t round = 1; round <= litmus->rounds; round++) {
 		/* The client's caches shall have what it will look at, and lack what it will store. */
 		if (who == 0)
 			throw_ballast(litmus, round);
@@ -293,6 +296,8 @@ static void litmus_body(void *context, uint32_t who)
 			keep(litmus, round);
 		else
 			visit(litmus, round);
+		if (who == 0 && monotonic_ms() >= litmus->until_ms)
+			litmus->rounds = round;
 		meet(litmus, who, 3 * round + 1);
 		if (who == 1 && litmus->pins)
 			epoch_unpin_write(&litmus->client.thread.reader);
@@ -310,13 +315,15 @@ static void litmus_run(bool pins, bool fenced)
 	uint32_t chunk;
 
 	litmus.pins = pins;
+	litmus.rounds = ROUNDS;
+	litmus.until_ms = monotonic_ms() + ROUNDS_MS;
 	world_start(&litmus.world, MIB);
 	client_start_waiting(&litmus.world, &litmus.client, fenced, 0);
 	if (fenced)
 		litmus.world.arena->plain_epochs = false; /* then the keeper issues no barriers */
 	ck_assert(segment_take_chunks(litmus.world.arena, 0, 1, 1, &litmus.segment, &litmus.generation, &chunk));
 	threads_run(2, litmus_body, &litmus);
-	for (uint32_t round = 1; round <= ROUNDS; round++)
+	for (uint32_t round = 1; round <= litmus.rounds; round++)
 		if (!litmus.keeper_saw[round] && !litmus.client_saw[round])
 			ck_abort_msg("in round %u neither saw the other", round);
 	client_stop(&litmus.client);
