@@ -9,6 +9,7 @@
 #include "tests/support/expect.h"
 
 #define ATTACH_MS 20000 /* while a keeper is stopped or dead; else there is one try */
+#define COUNTED_MS 1000 /* until a key that was driven out is counted */
 #define LONG_MS 50      /* of a longer call it is asked whether the machine was the reason */
 
 uint64_t worker_unserved_ns(const struct worker *worker)
@@ -79,4 +80,17 @@ void worker_configure(const struct server *server, const char *size)
 	snprintf(text, sizeof text, "socket = %s\nsize = %s\nsize_max = 4M\nquota = user %u, limit 3M\n",
 	         server->socket, size, (unsigned)getuid());
 	server_write_file(server, "larderd.conf", text, path);
+}
+
+bool worker_may_miss(const struct worker *worker)
+{
+	struct patience patience = patience_start(COUNTED_MS);
+	struct larder_stat stat = { .size = sizeof stat };
+
+	if (crowd_evicts(worker->crowd) || !worker->crowd->keeper_hurt)
+		return crowd_evicts(worker->crowd);
+	do
+		expect_equal(larder_stat(worker->cache, &stat), 0);
+	while (stat.displaced_objects == 0 && patience_left(patience));
+	return stat.displaced_objects > 0;
 }

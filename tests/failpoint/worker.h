@@ -32,6 +32,12 @@ larder *worker_attach(const struct crowd *crowd, bool eager);
 /* Whatever happens to the keeper, larder_stat counts who was a client all the time. */
 void worker_count_clients(struct worker *worker);
 
+/*
+ * Whether a key that was not deleted may be gone. A keeper that has stopped is noticed soon, and nobody adds keys then; but on a
+ * machine that is late the index may have become full before, and a new key have driven out an old one, which is counted.
+ */
+bool worker_may_miss(const struct worker *worker);
+
 /* Writes the configuration of the sized scene, with a size. */
 void worker_configure(const struct server *server, const char *size);
 
