@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writers write as fast as they can into an arena so small that its memory comes back many times a second. Then a client
- * stops in the middle of something, for ten seconds, and their writes are counted in slices of 100 ms. Before and after are
- * parts of one run, so that what else the machine does weighs on both; as long as it stays the same. How much it changes shows
- * a client that stops while it does nothing, and so holds nothing: where that is far from 1 the others mean nothing.
+ * Writers write as fast as they can into an arena so small that its memory comes back many times a second. By turns a client
+ * stops in the middle of something for ten seconds, and then there is none for five; the writes of each turn with one are
+ * compared with those before and after it, so that a machine that becomes faster or slower meanwhile weighs on both. How much
+ * is left of that shows a client that stops while it does nothing, and so holds nothing back.
  */
 #include "tests/failpoint/stall.h"
 
@@ -26,14 +26,15 @@
 #define KEYS 100000
 #define VALUE_BYTES 200
 #define SLICE_MS 100
-#define BEFORE_SLICES 50
-#define DURING_SLICES 100
+#define TURNS 5
+#define WITHOUT_SLICES 50
+#define WITH_SLICES 100
 #define SECOND_SLICES 10 /* in the first second a stopped thread would not be revoked yet, at leisure */
 
 struct board {
 	char socket[96];
 	atomic_u64 writes[WRITERS];
-	atomic_u64 longest_ns; /* since it was reset */
+	atomic_u64 longest_ns; /* once the arena is full */
 	atomic_u64 failed;     /* writes that found no memory in time */
 	atomic_u32 over;
 };
@@ -144,70 +145,90 @@ static pid_t stop_somebody(const struct board *board, const struct way *way)
 	return child;
 }
 
-/* The writes of one slice of time. */
-static uint64_t count_slice(struct board *board, uint64_t *seen, uint64_t *until_ms)
+static uint64_t writes_of(const struct board *board)
 {
-	uint64_t sum = 0, now_ms, writes;
+	uint64_t sum = 0;
 
-	*until_ms += SLICE_MS;
-	while ((now_ms = monotonic_ms()) < *until_ms)
-		poll(NULL, 0, (int)(*until_ms - now_ms));
 	for (int i = 0; i < WRITERS; i++)
 		sum += load_relaxed(&board->writes[i]);
-	writes = sum - *seen;
-	*seen = sum;
-	return writes;
+	return sum;
 }
 
+/* Writes per second during so many slices of time; mean: prints each as a percentage of that, unless it is 0. */
+static double count_slices(struct board *board, int slices, double mean)
+{
+	uint64_t began_ms = monotonic_ms(), until_ms = began_ms, now_ms = began_ms;
+	uint64_t began = writes_of(board), last = began, sum = began;
+
+	for (int slice = 0; slice < slices; slice++) {
+		until_ms += SLICE_MS;
+		while ((now_ms = monotonic_ms()) < until_ms)
+			poll(NULL, 0, (int)(until_ms - now_ms));
+		sum = writes_of(board);
+		if (mean > 0)
+			printf(" %.0f", 100.0 * (double)(sum - last) * 1000 / SLICE_MS / mean);
+		last = sum;
+	}
+	return (double)(sum - began) * 1000 / (double)(now_ms - began_ms);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* One turn with somebody stopped. before: writes per second without. Return: with. */
+static double stop_and_count(struct board *board, const struct way *way, double before)
+{
+	double first_second, rest;
+	pid_t stopped = stop_somebody(board, way);
+
+	printf("  %% of before, in slices of %d ms:", SLICE_MS);
+	first_second = count_slices(board, SECOND_SLICES, before);
+	rest = count_slices(board, WITH_SLICES - SECOND_SLICES, 0);
+	expect(kill(stopped, SIGCONT) == 0);
+	expect_equal(waitpid(stopped, NULL, 0), stopped);
+	printf(" ...; then %.0f\n", 100 * rest / before);
+	return (first_second * SECOND_SLICES + rest * (WITH_SLICES - SECOND_SLICES)) / WITH_SLICES;
+}
+
+/* Return: the median, over all turns, of writes with somebody stopped, as a share of those before and after. */
 static double measure(const struct way *way, const char *size)
 {
 	struct board *board = shared_memory(sizeof *board);
-	uint64_t before = 0, during = 0, first = 0, worst = UINT64_MAX, seen = 0, until_ms;
+	double ratios[TURNS], before, median;
 	struct workers writers;
 	struct server server;
-	double mean, ratio;
-	pid_t stopped;
 
 	server_start(&server, size, NULL);
 	strcpy(board->socket, server.socket);
 	workers_start(&writers, WRITERS, write_on, board);
-	until_ms = monotonic_ms();
-	for (int i = 0; i < 10; i++) /* until all have begun and the arena is full */
-		count_slice(board, &seen, &until_ms);
-	for (int i = 0; i < BEFORE_SLICES; i++)
-		before += count_slice(board, &seen, &until_ms);
-	mean = (double)before / BEFORE_SLICES;
+	count_slices(board, WITHOUT_SLICES, 0); /* until the arena has long been full */
 	store_relaxed(&board->longest_ns, 0);
 	store_relaxed(&board->failed, 0);
-	stopped = stop_somebody(board, way);
-	printf("%s, %s:\n  %% of before, in slices of %d ms:", way->name, size, SLICE_MS);
-	for (int second = 0; second < DURING_SLICES / SECOND_SLICES; second++) {
-		uint64_t writes = 0;
+	printf("%s, %s:\n", way->name, size);
+	before = count_slices(board, WITHOUT_SLICES, 0);
+	for (int turn = 0; turn < TURNS; turn++) {
+		double with = stop_and_count(board, way, before);
+		double after = count_slices(board, WITHOUT_SLICES, 0);
 
-		for (int i = 0; i < SECOND_SLICES; i++) {
-			uint64_t slice = count_slice(board, &seen, &until_ms);
-
-			writes += slice;
-			if (second < 2)
-				printf(" %.0f", 100.0 * (double)slice / mean);
-		}
-		during += writes;
-		first = second ? first : writes;
-		worst = writes < worst ? writes : worst;
+		ratios[turn] = with / ((before + after) / 2);
+		printf("  %.0f writes/s before, %.0f with, %.0f after: %.3f\n", before, with, after, ratios[turn]);
+		fflush(stdout);
+		before = after;
 	}
-	ratio = (double)during / DURING_SLICES / mean;
-	printf(" ...\n  before %.0f writes/s; during %.3f of that, in the first second %.3f, in the worst %.3f; longest "
-	       "write %.1f ms, %llu without memory\n",
-	       mean * 1000 / SLICE_MS, ratio, (double)first / SECOND_SLICES / mean,
-	       (double)worst / SECOND_SLICES / mean, (double)load_relaxed(&board->longest_ns) / 1e6,
+	qsort(ratios, TURNS, sizeof ratios[0], ascending);
+	median = ratios[TURNS / 2];
+	printf("  median %.3f, from %.3f to %.3f; longest write %.1f ms, %llu without memory\n", median, ratios[0],
+	       ratios[TURNS - 1], (double)load_relaxed(&board->longest_ns) / 1e6,
 	       (unsigned long long)load_relaxed(&board->failed));
 	fflush(stdout);
-	kill(stopped, SIGCONT);
-	expect_equal(waitpid(stopped, NULL, 0), stopped);
 	store_relaxed(&board->over, 1);
 	workers_join(&writers, 30);
 	server_stop(&server);
-	return ratio;
+	return median;
 }
 
 double stall_measure(const char *size)
