@@ -70,7 +70,6 @@ struct evacuation {
 	struct evacuator *evacuator;
 	const struct arena *arena;
 	const struct policy *policy;
-	const struct survey *survey;
 	enum purpose purpose;
 	uint32_t segment;
 	struct segment_word word;
@@ -135,7 +134,7 @@ static bool judge(const struct evacuation *evacuation, const struct object_view 
 	*pool = evacuation->word.pool;
 	if (evacuation->purpose == PURPOSE_COMPACT)
 		return true;
-	if (!evacuation->policy->keep(&evacuation->survey->shares[evacuation->word.tenant], *pool, heat))
+	if (!evacuation->policy->keep(*pool, heat))
 		return false;
 	if (evacuation->extent)
 		return evacuation->may_stay;
@@ -277,12 +276,10 @@ void evacuate_expired(const struct arena *arena, uint32_t segment)
 	warn_of_faults(&walk);
 }
 
-bool evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, const struct survey *survey,
-                      uint32_t segment, bool may_stay)
+bool evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, uint32_t segment, bool may_stay)
 {
 	struct evacuation evacuation = { .evacuator = evacuator,
 		                         .policy = policy,
-		                         .survey = survey,
 		                         .purpose = PURPOSE_EVICT,
 		                         .segment = segment,
 		                         .may_stay = may_stay };

@@ -43,8 +43,7 @@ void evacuate_expired(const struct arena *arena, uint32_t segment);
  * The same, but what the policy keeps is moved, so far as there is room. The object of an extent is never moved: if the policy keeps
  * it, it may stay. False: it does; the segment must be opened again.
  */
-bool evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, const struct survey *survey,
-                      uint32_t segment, bool may_stay);
+bool evacuate_evicted(struct evacuator *evacuator, const struct policy *policy, uint32_t segment, bool may_stay);
 
 /*
  * The same, but every living object is moved. False: there is no room for all, or it is an extent; the segment must be opened

@@ -14,8 +14,8 @@ struct policy {
 	/* The pool of a tenant whose oldest segment goes next. At least one has any. */
 	enum pool (*choose)(const struct survey_share *share);
 
-	/* Whether a tenant's living object of a pool is kept; then heat is what it goes on with, in the main pool. */
-	bool (*keep)(const struct survey_share *share, enum pool pool, uint32_t *heat);
+	/* Whether a living object of a pool is kept; then heat is what it goes on with, in the main pool. */
+	bool (*keep)(enum pool pool, uint32_t *heat);
 
 	bool ghosts; /* keys evicted from probation are remembered */
 };
@@ -24,9 +24,6 @@ struct policy {
  * S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) on segments: a tenth of the memory is
  * probation; what was used twice there goes to the main pool when its segment's turn comes, the rest is evicted and remembered as
  * ghosts; what was used in main goes round again, once for each use, up to three.
- *
- * While main is still far from its nine tenths, one use is enough: what is kept then takes the place of what probation evicts next, of
- * which most was never used, and not that of anything in main.
  */
 extern const struct policy policy_s3fifo;
 

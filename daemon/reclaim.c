@@ -75,7 +75,7 @@ bool reclaim_condemn(struct reclaim *reclaim, uint32_t segment, enum reason reas
 /* ---- the stages ---------------------------------------------------------------------------------------------------- */
 
 /* Empties a segment that nobody writes into. False: it must be opened again. */
-static bool empty(struct reclaim *reclaim, const struct survey *survey, uint32_t segment)
+static bool empty(struct reclaim *reclaim, uint32_t segment)
 {
 	const struct arena *arena = reclaim->arena;
 
@@ -89,9 +89,9 @@ static bool empty(struct reclaim *reclaim, const struct survey *survey, uint32_t
 	case REASON_COMPACTED:
 		return evacuate_compacted(&reclaim->evacuator, segment);
 	case REASON_EVICTED:
-		return evacuate_evicted(&reclaim->evacuator, reclaim->policy, survey, segment, true);
+		return evacuate_evicted(&reclaim->evacuator, reclaim->policy, segment, true);
 	default:
-		return evacuate_evicted(&reclaim->evacuator, reclaim->policy, survey, segment,
+		return evacuate_evicted(&reclaim->evacuator, reclaim->policy, segment,
 		                        extents_may_keep(&reclaim->extents));
 	}
 }
@@ -113,7 +113,7 @@ static void reopen(struct reclaim *reclaim, uint32_t segment)
 }
 
 /* DRAINING -> GRACE for all that have no writer. Return: how many went on. */
-static uint32_t drain(struct reclaim *reclaim, const struct survey *survey)
+static uint32_t drain(struct reclaim *reclaim)
 {
 	struct arena *arena = reclaim->arena;
 	uint32_t drained = 0;
@@ -128,7 +128,7 @@ static uint32_t drain(struct reclaim *reclaim, const struct survey *survey)
 			continue;
 		}
 		failpoint("reclaim.drained");
-		if (!empty(reclaim, survey, segment)) {
+		if (!empty(reclaim, segment)) {
 			reopen(reclaim, segment);
 			continue;
 		}
@@ -321,7 +321,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 	if (reclaim->in_work) {
 		if (order(reclaim))
 			return RECLAIM_WAITING_MS;
-		more = drain(reclaim, &survey) == EVACUATE_BATCH;
+		more = drain(reclaim) == EVACUATE_BATCH;
 		if (order(reclaim))
 			return RECLAIM_WAITING_MS;
 		failpoint("reclaim.ordered");

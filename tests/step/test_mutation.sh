@@ -67,7 +67,7 @@ mutant "a run begins before the end of its objects is marked" libshm/object/allo
 mutant "a bucket is left before it is copied" libshm/index/split.c \
 	's/(?=\tif \(!complete\) \{\n)/\tleave_bucket(arena, segment, home);\n/' "bucket"
 mutant "a segment is retired before its objects are unlinked" daemon/reclaim.c \
-	's/(\t\tif \(!empty\(reclaim, survey, segment\)\) \{\n)/\t\tsegment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);\n$1/' "keeper: "
+	's/(\t\tif \(!empty\(reclaim, segment\)\) \{\n)/\t\tsegment_change(arena, segment, SEGMENT_CONDEMNED, SEGMENT_RETIRED);\n$1/' "keeper: "
 mutant "a segment is free before it is clean" libshm/arena/segment.c \
 	's/(static void recycle\(.*?)(\tfor \(uint32_t chunk.*?\n\t\}\n)(.*?segment_pack\(word\)\);\n)/$1$3$2/s' "keeper: "
 mutant "an object is moved before it is copied" libshm/cache/move.c \

@@ -12,7 +12,6 @@ struct removal {
 	struct world world;
 	struct arena *arena;
 	struct evacuator evacuator;
-	struct survey survey;
 	uint32_t segment;
 };
 
@@ -31,7 +30,6 @@ static void removal_start(struct removal *removal)
 	world_start(&removal->world, MIB);
 	removal->arena = removal->world.arena;
 	evacuator_init(&removal->evacuator, &removal->world.self.thread);
-	removal->survey = (struct survey){ 0 };
 	for (uint32_t i = 0; i < KEYS; i++)
 		put(&removal->world, key_of(i), key_of(i));
 	look_up(&removal->world, key_of(0), &view);
@@ -166,7 +164,7 @@ START_TEST(test_the_ages_of_what_is_evicted)
 	header = removal.arena->header;
 	world_advance(&removal.world, 100000); /* between 2^16 and 2^17 ms */
 	condemn(&removal);
-	evacuate_evicted(&removal.evacuator, &policy_fifo, &removal.survey, removal.segment, true);
+	evacuate_evicted(&removal.evacuator, &policy_fifo, removal.segment, true);
 	ck_assert_uint_eq(load_relaxed(&header->evicted_objects), KEYS);
 	ck_assert_uint_eq(load_relaxed(&header->evicted_ages[17]), KEYS);
 	ck_assert_uint_ge(load_relaxed(&header->evicted_age_ms), KEYS * UINT64_C(100000));
@@ -184,7 +182,7 @@ START_TEST(test_what_was_used_twice_goes_to_main_and_the_rest_becomes_ghosts)
 	use(&removal, key_of(7), 2);
 	use(&removal, key_of(8), 1);
 	condemn(&removal);
-	evacuate_evicted(&removal.evacuator, &policy_s3fifo, &removal.survey, removal.segment, true);
+	evacuate_evicted(&removal.evacuator, &policy_s3fifo, removal.segment, true);
 	ck_assert_uint_eq(referred_to(&removal, removal.segment), 0);
 	expect_value(&removal.world, key_of(7), key_of(7));
 	ck_assert_int_eq(segment_load(removal.arena, segment_with(&removal, key_of(7))).pool, POOL_MAIN);
@@ -201,24 +199,6 @@ START_TEST(test_what_was_used_twice_goes_to_main_and_the_rest_becomes_ghosts)
 }
 END_TEST
 
-START_TEST(test_while_main_grows_one_use_is_enough)
-{
-	struct removal removal;
-
-	removal_start(&removal);
-	removal.survey.shares[0].data[POOL_PROBATION] = 3;
-	removal.survey.shares[0].data[POOL_MAIN] = 2;
-	use(&removal, key_of(7), 1);
-	condemn(&removal);
-	evacuate_evicted(&removal.evacuator, &policy_s3fifo, &removal.survey, removal.segment, true);
-	expect_value(&removal.world, key_of(7), key_of(7));
-	ck_assert_int_eq(segment_load(removal.arena, segment_with(&removal, key_of(7))).pool, POOL_MAIN);
-	ck_assert_int_eq(peek(&removal, key_of(8)), LARDER_MISS);
-	expect_sound(&removal.world);
-	removal_stop(&removal);
-}
-END_TEST
-
 START_TEST(test_what_was_used_in_main_goes_round_once_more_for_each_use)
 {
 	struct removal removal;
@@ -226,19 +206,19 @@ START_TEST(test_what_was_used_in_main_goes_round_once_more_for_each_use)
 	removal_start(&removal);
 	use(&removal, key_of(7), 2);
 	condemn(&removal);
-	evacuate_evicted(&removal.evacuator, &policy_s3fifo, &removal.survey, removal.segment, true);
+	evacuate_evicted(&removal.evacuator, &policy_s3fifo, removal.segment, true);
 	ck_assert_uint_eq(slot_heat(word_of(&removal, key_of(7))), 0);
 	use(&removal, key_of(7), 2);
 	for (uint32_t round = 2; round > 0; round--) {
 		removal.segment = segment_with(&removal, key_of(7));
 		condemn(&removal);
-		evacuate_evicted(&removal.evacuator, &policy_s3fifo, &removal.survey, removal.segment, true);
+		evacuate_evicted(&removal.evacuator, &policy_s3fifo, removal.segment, true);
 		ck_assert_uint_ne(segment_with(&removal, key_of(7)), removal.segment);
 		ck_assert_uint_eq(slot_heat(word_of(&removal, key_of(7))), round - 1);
 	}
 	removal.segment = segment_with(&removal, key_of(7));
 	condemn(&removal);
-	evacuate_evicted(&removal.evacuator, &policy_s3fifo, &removal.survey, removal.segment, true);
+	evacuate_evicted(&removal.evacuator, &policy_s3fifo, removal.segment, true);
 	ck_assert_int_eq(peek(&removal, key_of(7)), LARDER_MISS);
 	removal_stop(&removal);
 }
@@ -251,7 +231,7 @@ START_TEST(test_fifo_keeps_nothing)
 	removal_start(&removal);
 	use(&removal, key_of(7), 3);
 	condemn(&removal);
-	evacuate_evicted(&removal.evacuator, &policy_fifo, &removal.survey, removal.segment, true);
+	evacuate_evicted(&removal.evacuator, &policy_fifo, removal.segment, true);
 	for (uint32_t i = 0; i < KEYS; i++)
 		ck_assert_int_eq(peek(&removal, key_of(i)), LARDER_MISS);
 	removal_stop(&removal);
@@ -347,7 +327,7 @@ START_TEST(test_without_room_eviction_drops_what_it_would_keep)
 		;
 	use(&removal, key_of(7), 3);
 	condemn(&removal);
-	evacuate_evicted(&removal.evacuator, &policy_s3fifo, &removal.survey, removal.segment, true);
+	evacuate_evicted(&removal.evacuator, &policy_s3fifo, removal.segment, true);
 	ck_assert_uint_eq(referred_to(&removal, removal.segment), 0);
 	ck_assert_int_eq(peek(&removal, key_of(7)), LARDER_MISS);
 	removal_stop(&removal);
@@ -393,7 +373,6 @@ int main(void)
 	tcase_add_test(tests, test_heat_of_a_bucket_that_is_being_split_stays);
 	tcase_add_test(tests, test_the_ages_of_what_is_evicted);
 	tcase_add_test(tests, test_what_was_used_twice_goes_to_main_and_the_rest_becomes_ghosts);
-	tcase_add_test(tests, test_while_main_grows_one_use_is_enough);
 	tcase_add_test(tests, test_what_was_used_in_main_goes_round_once_more_for_each_use);
 	tcase_add_test(tests, test_fifo_keeps_nothing);
 	tcase_add_test(tests, test_compaction_moves_all_that_lives_with_all_that_belongs_to_it);

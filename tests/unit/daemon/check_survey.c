@@ -79,27 +79,15 @@ START_TEST(test_s3fifo_keeps_probation_at_a_tenth)
 	share = (struct survey_share){ .data = { 11, 90 } };
 	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_PROBATION);
 	for (heat = 0; heat < 2; heat++)
-		ck_assert(!policy_s3fifo.keep(&share, POOL_PROBATION, &(uint32_t){ heat }));
+		ck_assert(!policy_s3fifo.keep(POOL_PROBATION, &(uint32_t){ heat }));
 	heat = 3;
-	ck_assert(policy_s3fifo.keep(&share, POOL_PROBATION, &heat));
+	ck_assert(policy_s3fifo.keep(POOL_PROBATION, &heat));
 	ck_assert_uint_eq(heat, 0);
 	heat = 3;
-	ck_assert(policy_s3fifo.keep(&share, POOL_MAIN, &heat));
+	ck_assert(policy_s3fifo.keep(POOL_MAIN, &heat));
 	ck_assert_uint_eq(heat, 2);
 	heat = 0;
-	ck_assert(!policy_s3fifo.keep(&share, POOL_MAIN, &heat));
-}
-END_TEST
-
-START_TEST(test_s3fifo_keeps_what_was_used_once_while_main_is_growing)
-{
-	struct survey_share share = { .data = { 21, 79 } };
-
-	ck_assert(policy_s3fifo.keep(&share, POOL_PROBATION, &(uint32_t){ 1 }));
-	ck_assert(!policy_s3fifo.keep(&share, POOL_PROBATION, &(uint32_t){ 0 }));
-	ck_assert(!policy_s3fifo.keep(&share, POOL_MAIN, &(uint32_t){ 0 }));
-	share = (struct survey_share){ .data = { 20, 80 } };
-	ck_assert(!policy_s3fifo.keep(&share, POOL_PROBATION, &(uint32_t){ 1 }));
+	ck_assert(!policy_s3fifo.keep(POOL_MAIN, &heat));
 }
 END_TEST
 
@@ -126,7 +114,6 @@ int main(void)
 	tcase_add_test(tests, test_survey_orders_segments);
 	tcase_add_test(tests, test_only_the_first_are_kept);
 	tcase_add_test(tests, test_s3fifo_keeps_probation_at_a_tenth);
-	tcase_add_test(tests, test_s3fifo_keeps_what_was_used_once_while_main_is_growing);
 	tcase_add_test(tests, test_fifo_takes_the_oldest_of_both_pools);
 	return suite_run("survey", tests);
 }
