@@ -172,6 +172,7 @@ static uint32_t revoke_stalled(struct reclaim *reclaim)
 		revoked = clients_revoke(&reclaim->clients, epoch);
 	if (!revoked)
 		return 0;
+	reclaim->unordered = true;
 	stall_revoked(&reclaim->stall, now_ms);
 	log_line(LOG_INFO, "%u stopped thread%s will start over when it goes on", revoked, revoked == 1 ? "" : "s");
 	return revoked;
@@ -265,9 +266,10 @@ void reclaim_retired(struct reclaim *reclaim, uint32_t segment)
 }
 
 /*
- * Lets what clients pinned and entered before be seen. One barrier after a segment is condemned, and one after an epoch begins, is
- * enough: what is seen then can only end, which is seen without, and what begins later begins too late for that segment. So a keeper that
- * waits for a view does not interrupt everybody all the time. Return: 0, -errno.
+ * Lets what clients pinned and entered before be seen. One barrier after a segment is condemned, one after an epoch begins, and one
+ * after a thread is revoked is enough: what is seen then can only end, which is seen without, and what begins later begins too late for
+ * that segment. So a keeper that waits for a view does not interrupt everybody all the time. One that failed is made up for before
+ * anything is looked at again. Return: 0, -errno.
  */
 static int order(struct reclaim *reclaim)
 {
@@ -326,7 +328,7 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 			return RECLAIM_WAITING_MS;
 		failpoint("reclaim.ordered");
 		freed += finish(reclaim);
-		if (reclaim->in_work && revoke_stalled(reclaim) && !grace_barrier(arena))
+		if (reclaim->in_work && revoke_stalled(reclaim) && !order(reclaim))
 			freed += finish(reclaim);
 	}
 	if (freed)

@@ -46,7 +46,7 @@ struct reclaim {
 	struct audit audit;
 	struct clients clients;
 	uint64_t epoch;     /* the one that began last */
-	bool unordered;     /* something was condemned, or an epoch began, since the last barrier */
+	bool unordered;     /* something was condemned, unlinked or revoked since the last barrier */
 	bool reopened;      /* something was condemned in vain in this run, */
 	bool advanced;      /* or came to its next stage */
 	uint32_t in_work;   /* segments in a stage */

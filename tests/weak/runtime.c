@@ -241,6 +241,14 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
 	return 0;
 }
 
+static unsigned barriers, failing_barrier;
+
+void weak_fail_barrier(unsigned number)
+{
+	failing_barrier = number;
+	weak_restore(&barriers, sizeof barriers);
+}
+
 int __real_platform_barrier(void);
 int __wrap_platform_barrier(void);
 int __wrap_platform_barrier(void)
@@ -248,6 +256,10 @@ int __wrap_platform_barrier(void)
 	if (!explore_running)
 		return __real_platform_barrier();
 	explore_point();
+	if (++barriers == failing_barrier) {
+		trace("no barrier", NULL, 0, 0, HERE);
+		return -ENOMEM;
+	}
 	trace("barrier", NULL, 0, 0, HERE);
 	memory_barrier();
 	return 0;

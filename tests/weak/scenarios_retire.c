@@ -52,6 +52,13 @@ static void fenced(void)
 	stage_share();
 }
 
+/* There is a barrier before the sections are looked at, and one after the section of thread 0 was revoked. */
+static void plain_revoked_without_barrier(void)
+{
+	plain();
+	weak_fail_barrier(2);
+}
+
 /* The bucket is frozen, and thread 0 will help to fill the child. It is the child's memory that is used again. */
 static void frozen(enum stage_mode mode)
 {
@@ -159,18 +166,32 @@ static void replace_child(void)
 }
 
 /* With nothing around it: a pin, and what it is for. */
-static void pin_and_change(void)
+static void pin_and_change_after(void (*wait)(void))
 {
 	struct epoch_reader *reader = &stage_threads[0].reader;
 	uint64_t control = before[0];
+	uint32_t found;
 
 	epoch_enter(reader);
-	if (load_acquire(&stage_arena->directory[0]) == victim && epoch_pin_index(reader, INDEX_PIN_SEGMENT, victim)) {
+	found = load_acquire(&stage_arena->directory[0]);
+	if (wait)
+		wait();
+	if (found == victim && epoch_pin_index(reader, INDEX_PIN_SEGMENT, victim)) {
 		weak_pause();
 		cas_relaxed(word_of(victim, 0), &control, control ^ CONTROL_FROZEN);
 	}
 	epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
 	epoch_exit(reader);
+}
+
+static void pin_and_change(void)
+{
+	pin_and_change_after(NULL);
+}
+
+static void pause_pin_and_change(void)
+{
+	pin_and_change_after(weak_pause);
 }
 
 static void replace_both(void)
@@ -250,6 +271,11 @@ const struct weak_scenario weak_scenarios_retire[] = {
 	{ "retire-heat-fenced", 2, fenced, { get, replace_victim }, check_same },
 	{ "retire-pin-plain", 2, plain, { pin_and_change, replace_victim }, check_same_memory },
 	{ "retire-pin-fenced", 2, fenced, { pin_and_change, replace_victim }, check_same_memory },
+	{ "retire-pin-failing",
+	  2,
+	  plain_revoked_without_barrier,
+	  { pause_pin_and_change, replace_victim },
+	  check_same_memory },
 	{ "retire-help-plain", 2, plain_frozen, { replace_first, replace_child }, check_set },
 	{ "retire-help-fenced", 2, fenced_frozen, { replace_first, replace_child }, check_set },
 	{ "retire-merge-plain", 2, plain_merging, { replace_first, replace_both }, check_set },

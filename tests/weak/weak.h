@@ -52,6 +52,9 @@ void weak_share(void *memory, size_t bytes, const void *same_as);
 /* Memory that is put back before each execution, but otherwise one thread's own. */
 void weak_restore(void *memory, size_t bytes);
 
+/* One of the barriers of each execution, counted from 1, fails: membarrier(2) may find no memory. */
+void weak_fail_barrier(unsigned number);
+
 /* The word in which a thread says in which section it is. */
 void weak_section(unsigned thread, const atomic_u64 *word);
 
