@@ -7,8 +7,9 @@
 #include "arena/control.h"
 
 /*
- * Orders everything the keeper did so far before what it will find in the control pages. 0 or -errno: then nothing found
- * afterwards may be relied on. To be called once before each round of the functions below.
+ * Orders everything the keeper did so far before what it will find in the control pages from now on. 0 or -errno: then nothing
+ * found afterwards may be relied on. To be called once between condemning, beginning a grace period or revoking, and the first look with
+ * the functions below; not before each further look.
  */
 int grace_barrier(const struct arena *arena);
 
@@ -29,7 +30,7 @@ uint64_t grace_begin(const struct arena *arena, uint64_t last);
 uint64_t grace_oldest(const struct control *control);
 
 /*
- * Revokes the sections of a client that began before the epoch. Return: how many. The caller repeats grace_barrier and
+ * Revokes the sections of a client that began before the epoch. Return: how many. The caller calls grace_barrier once more and
  * looks at the pins again before it reuses memory.
  */
 uint32_t grace_revoke(const struct control *control, uint64_t epoch);

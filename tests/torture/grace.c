@@ -172,8 +172,8 @@ static void grace_period(struct keeper *keeper)
 	uint64_t began_ms = monotonic_ms(), now_ms;
 
 	keeper->periods++;
+	barrier(keeper);
 	for (;;) {
-		barrier(keeper);
 		if (breakage == BREAK_WAIT || oldest(keeper) >= epoch)
 			return;
 		mind_clients(keeper);
@@ -186,6 +186,7 @@ static void grace_period(struct keeper *keeper)
 			for (uint32_t i = 0; i < keeper->unlinked_count; i++)
 				keeper->pinned_before[keeper->unlinked[i]] = pinned(keeper, keeper->unlinked[i]);
 		revoke_sections(keeper, epoch);
+		barrier(keeper);
 		if (breakage == BREAK_RECHECK)
 			return;
 	}

@@ -84,8 +84,8 @@ static bool take_back(void)
 	if (!segment_change(stage_arena, head, SEGMENT_READY, SEGMENT_RETIRED) &&
 	    !segment_change(stage_arena, head, SEGMENT_OPEN, SEGMENT_CONDEMNED))
 		return false;
+	weak_expect(grace_barrier(stage_arena) == 0);
 	for (int round = 0; round < ROUNDS; round++) {
-		weak_expect(grace_barrier(stage_arena) == 0);
 		if (!grace_write_pinned(&stage_world.self.cache.control, head))
 			return true;
 		weak_pause();

@@ -15,7 +15,7 @@
  * view of its writer, that is, up to where that one had seen each history. Who reads it with acquire joins it to its own
  * view, and reads nothing older from then on. A relaxed load followed by an acquire fence does the same, and so does a relaxed store that
  * follows a release fence. A read-modify-write takes the latest
- * message, and hands on the view it carried. membarrier(2) joins the views of all threads with the caller's, in both directions.
+ * message, and hands on the view it carried; a thread's own plain stores behind its release do not (as in C++20). membarrier(2) joins the views of all threads with the caller's, in both directions.
  * Accesses that are not atomic must be ordered by all this, or it is a race. A thread inside a section may race if
  * it finds afterwards that it was revoked; memory.c says how that is judged.
  *
