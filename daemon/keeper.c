@@ -301,8 +301,9 @@ static int open_loop(struct keeper *keeper)
 		return -errno;
 	if (!config)
 		return -ENOMEM;
-	/* Memory is waited for in steps of less than a millisecond. */
+	/* Memory is waited for in steps of less than a millisecond; a look may take as long, and the pause begins only then. */
 	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
 	keeper->loop = event_base_new_with_config(config);
 	event_config_free(config);
 	if (!keeper->loop)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How soon the keeper looks at the arena again. Writers that wait for memory wait for that, so it must be soon; but clients can ask
- * for it at will, and what they ask for must not eat a processor. So the pause is short while each look brings memory nearer, no
- * shorter than the look took, and becomes twice as long with each look that does not.
+ * for it at will, and what they ask for must not eat a processor. So the pause is short while each look brings memory nearer, but as
+ * long as the look took, and becomes twice as long with each look that does not. A millisecond is always enough: in an arena so large that
+ * a look takes several, memory must come back all the same.
  */
 #ifndef LARDER_DAEMON_PACE_H
 #define LARDER_DAEMON_PACE_H
