@@ -125,13 +125,11 @@ int keeper_write_now(struct keeper *keeper, uint32_t tenant, const struct write_
 static uint64_t run_reclaim(struct keeper *keeper)
 {
 	uint64_t began_us = monotonic_us(), ended_us;
-	uint32_t next_ms;
+	bool crowded = still_crowded(keeper);
+	uint32_t next_ms = crowded ? CROWDED_MS : reclaim_run(keeper->reclaim);
 
-	if (still_crowded(keeper))
-		return CROWDED_MS * 1000;
-	next_ms = reclaim_run(keeper->reclaim);
 	ended_us = monotonic_us();
-	pace_note(&keeper->pace, began_us, ended_us, reclaim_gained(keeper->reclaim));
+	pace_note(&keeper->pace, began_us, ended_us, !crowded && reclaim_gained(keeper->reclaim));
 	return next_ms == RECLAIM_WAITING_MS ? pace_left_us(&keeper->pace, ended_us) : (uint64_t)next_ms * 1000;
 }
 
