@@ -289,7 +289,7 @@ static int watch(struct keeper *keeper, struct event *event, int fd, event_callb
 
 static int open_loop(struct keeper *keeper)
 {
-	struct event_config *config = event_config_new();
+	struct event_config *config;
 	sigset_t end;
 
 	sigemptyset(&end);
@@ -297,6 +297,7 @@ static int open_loop(struct keeper *keeper)
 	keeper->signal_fd = signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (keeper->signal_fd < 0)
 		return -errno;
+	config = event_config_new();
 	if (!config)
 		return -ENOMEM;
 	/* Memory is waited for in steps of less than a millisecond; a look may take as long, and the pause begins only then. */
