@@ -8,7 +8,8 @@
 
 #include "tests/support/expect.h"
 
-#define ATTACH_MS 60000 /* while a keeper is stopped or dead, which may take REACH_MS (scene.c) and more; else there is one try */
+#define ATTACH_MS \
+	60000 /* while a keeper is stopped or dead, which may take REACH_MS (scene.c) and more; else there is one try */
 #define COUNTED_MS 1000 /* until a key that was driven out is counted */
 #define LONG_MS 50      /* of a longer call it is asked whether the machine was the reason */
 

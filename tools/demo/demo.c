@@ -196,7 +196,8 @@ static void supervise(struct demo *demo)
 		if (now >= kill_at && !demo->interrupted && !demo->failed) {
 			kill_at = UINT64_MAX;
 			kill_one(demo);
-			end = most(end, now + half); /* that the others go on is to be seen, too, however late this was */
+			end = most(end,
+			           now + half); /* that the others go on is to be seen, too, however late this was */
 		}
 		if ((now >= end || demo->interrupted || demo->failed) && !demo->board->stop) {
 			demo->board->stop = true;

@@ -15,8 +15,8 @@
 
 #define CAS_ATTEMPTS 16
 #define LATE_TICK_MS 1000 /* a view's life goes by the kernel's last tick, which comes late on a busy host */
-#define HELD_VIEWS 2     /* each keeps a segment of memory from being reused, so not many ... */
-#define HELD_REQUESTS 16 /* ... and not for long */
+#define HELD_VIEWS 2      /* each keeps a segment of memory from being reused, so not many ... */
+#define HELD_REQUESTS 16  /* ... and not for long */
 
 /* Of a hundred requests (of those to the user's own worker, for what changes the session). */
 #define PERCENT_VIEW 50 /* read the session in place rather than by copy */
