@@ -18,7 +18,6 @@
 #include "cache/large.h"
 #include "cache/replace.h"
 #include "cache/usage.h"
-#include "index/split.h"
 
 /* Beside the results of larder.h, what one attempt can come to. */
 enum attempt {
@@ -92,16 +91,13 @@ static inline __attribute__((always_inline)) int publish(struct writer *writer, 
 	if (writer->chain.found >= 0)
 		index = index_replace(&writer->chain, generation, offset, heat);
 	else if (epoch_valid(&writer->thread->reader))
-		index = index_insert(&writer->thread->cache->arena, &writer->chain, generation, offset);
+		index = index_insert(&writer->thread->reader, &writer->thread->cache->arena, &writer->chain, generation,
+		                     offset);
 	if (index == INDEX_DONE)
 		return 0;
 	if (index == INDEX_LONGER && index_crowded(&writer->thread->cache->arena, writer->chain.segment))
 		cache_wake_keeper(writer->thread->cache);
-	/* In a segment whose split has begun nobody need wait for the keeper to come to this bucket. */
-	if (index == INDEX_FULL && !split_bucket_pinned(&writer->thread->reader, &writer->thread->cache->arena,
-	                                                writer->chain.segment, writer->chain.home))
-		return ATTEMPT_NO_SLOT;
-	return ATTEMPT_AGAIN;
+	return index == INDEX_FULL ? ATTEMPT_NO_SLOT : ATTEMPT_AGAIN;
 }
 
 /* What is to be done once an object of so many bytes is published. */
@@ -472,10 +468,7 @@ static bool wait_for_room(const struct cache *cache, const struct writer *writer
 
 	if (now_ms >= deadline_ms)
 		return false;
-	/* One long chain in a segment that is not full is no reason to grow, and one that cannot be split cannot grow. */
-	if (wanted == ATTEMPT_NO_SLOT &&
-	    (!index_crowded(&cache->arena, writer->chain.segment) ||
-	     load_relaxed(&cache->arena.table[writer->chain.segment].depth) >= cache->arena.directory_bits))
+	if (wanted == ATTEMPT_NO_SLOT && !index_will_grow(&cache->arena, &writer->chain))
 		return false;
 	cache_wake_keeper(cache);
 	failpoint("write.waiting");

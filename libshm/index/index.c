@@ -351,7 +351,7 @@ static enum index_result extend(const struct arena *arena, const struct index_ch
 	struct bucket *overflow;
 	uint64_t link;
 
-	if (chain->buckets == CHAIN_BUCKETS)
+	if (chain->buckets == CHAIN_BUCKETS || (index_crowded(arena, chain->segment) && index_unfinished(arena, chain)))
 		return INDEX_FULL;
 	overflow = index_claim_overflow(arena, chain->segment, chain->home, chain->buckets, &link);
 	if (!overflow) {
@@ -391,13 +391,17 @@ static uint64_t next_sequence(uint64_t control, uint64_t empty_word)
 	return next;
 }
 
-enum index_result index_insert(const struct arena *arena, const struct index_chain *chain, uint32_t generation,
-                               uint64_t offset)
+enum index_result index_insert(struct epoch_reader *reader, const struct arena *arena, const struct index_chain *chain,
+                               uint32_t generation, uint64_t offset)
 {
 	uint64_t expected = chain->control;
 	uint64_t word, control;
 	uint32_t position = 0;
 
+	/* Nothing is added to what is to be moved. Where it cannot be moved, the table says what cannot be, or not yet all. */
+	if (load_relaxed(&arena->table[chain->segment].children) != 0 &&
+	    split_bucket_pinned(reader, arena, chain->segment, chain->home))
+		return INDEX_AGAIN;
 	while (position < chain_slots(chain) && !slot_is_empty(chain->words[position]))
 		position++;
 	if (position == chain_slots(chain))

@@ -352,9 +352,10 @@ enum index_result index_remove(const struct index_chain *chain);
  * Adds an object whose key was not found. The caller has made sure, after index_find, that its section was not revoked
  * (epoch_valid): the control word tells whether a key came to the chain, but not whether the keys that were compared were still
  * the real ones. Replacing and removing need no such check: their slot word proves that the object was still in place.
+ * reader: whose section it is; NULL for the keeper.
  */
-enum index_result index_insert(const struct arena *arena, const struct index_chain *chain, uint32_t generation,
-                               uint64_t offset);
+enum index_result index_insert(struct epoch_reader *reader, const struct arena *arena, const struct index_chain *chain,
+                               uint32_t generation, uint64_t offset);
 
 /*
  * Makes room in a chain for which there can be no growth, by emptying one slot of another key. Bounded chains keep every
@@ -394,6 +395,21 @@ static inline uint64_t index_fetch(const struct arena *arena, const struct objec
 static inline bool index_crowded(const struct arena *arena, uint32_t segment)
 {
 	return load_relaxed(&arena->table[segment].overflow_used) > arena->overflows / 4 * 3;
+}
+
+/* Whether a chain is in a child whose parent still has something for it: split.c tells why that matters. */
+static inline bool index_unfinished(const struct arena *arena, const struct index_chain *chain)
+{
+	return index_segment(arena, chain->hash) != chain->segment;
+}
+
+/* Whether a chain that was full will have room when the keeper has done its part. */
+static inline bool index_will_grow(const struct arena *arena, const struct index_chain *chain)
+{
+	/* One long chain in a segment that is not full is no reason to grow, and one as deep as the directory cannot be split. */
+	return index_crowded(arena, chain->segment) &&
+	       (index_unfinished(arena, chain) ||
+	        load_relaxed(&arena->table[chain->segment].depth) < arena->directory_bits);
 }
 
 /* Completes the pending intent of a bucket, if it has one; control is what was read of it. */

@@ -31,6 +31,13 @@
  * A merge has begun when both parents name the child, which two stores tell. Until then nobody does anything: a reader sent on by
  * the one that was told later would not find the child. A keeper that comes after one that died between the two completes the second.
  *
+ * Why there is a place in the child for everything: between the beginning and the end of a split the keeper may be stopped for as long
+ * as it likes, and others go on writing. So a new key is never added to a bucket that is to be moved: its writer moves that first. What
+ * is left to be moved is then never more than there was at the beginning: in a split half of a full segment for each child, in a merge
+ * one key for each home. And of the child's overflow buckets the last quarter is kept for moving until the directory names
+ * the child (extend() in index.c): who has a new key and wants one of them waits for the keeper. Since hashes are spread evenly,
+ * by a secret, moving needs far less: of the homes that get half of what makes a segment full one in two hundred needs one.
+ *
  * Readers look at the control word first: moved, they go to the child; else they read the slots, frozen or not.
  */
 #include "index/split.h"

@@ -34,7 +34,7 @@ static void put(uint32_t number)
 		if (find_key(stage_arena, &key[number], &chain))
 			result = index_replace(&chain, made[number].generation, made[number].offset, 0);
 		else
-			result = index_insert(stage_arena, &chain, made[number].generation, made[number].offset);
+			result = index_insert(NULL, stage_arena, &chain, made[number].generation, made[number].offset);
 	while (result != INDEX_DONE);
 }
 
@@ -102,7 +102,7 @@ static void replace_last(void)
 
 static void extend(void)
 {
-	enum index_result result = index_insert(stage_arena, &chain, made[FULL].generation, made[FULL].offset);
+	enum index_result result = index_insert(NULL, stage_arena, &chain, made[FULL].generation, made[FULL].offset);
 
 	weak_expect(result == INDEX_LONGER || result == INDEX_AGAIN);
 }

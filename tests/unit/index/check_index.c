@@ -61,7 +61,7 @@ START_TEST(test_keys_of_one_hash)
 		made = object_for(&world.self.thread, &keys[i], i + 1);
 		do
 			ck_assert(!find_key(world.arena, &keys[i], &chain));
-		while (index_insert(world.arena, &chain, made.generation, made.offset) != INDEX_DONE);
+		while (index_insert(NULL, world.arena, &chain, made.generation, made.offset) != INDEX_DONE);
 	}
 	for (uint32_t i = 0; i < 20; i++)
 		ck_assert_uint_eq(lookup_version(world.arena, &keys[i]), i + 1);
@@ -114,19 +114,19 @@ START_TEST(test_insert_needs_a_chain_without_newcomers)
 	/* the same key came */
 	ck_assert(!find_key(world.arena, &keys[0], &stale));
 	put_key(&world.self.thread, &keys[0], 1);
-	ck_assert_int_eq(index_insert(world.arena, &stale, made.generation, made.offset), INDEX_AGAIN);
+	ck_assert_int_eq(index_insert(NULL, world.arena, &stale, made.generation, made.offset), INDEX_AGAIN);
 	/* and went again */
 	remove_key(world.arena, &keys[0]);
-	ck_assert_int_eq(index_insert(world.arena, &stale, made.generation, made.offset), INDEX_AGAIN);
+	ck_assert_int_eq(index_insert(NULL, world.arena, &stale, made.generation, made.offset), INDEX_AGAIN);
 	ck_assert_uint_eq(lookup_version(world.arena, &keys[0]), 0);
 	/* another key of the chain came: nobody can tell which it was */
 	ck_assert(!find_key(world.arena, &keys[0], &stale));
 	put_key(&world.self.thread, &keys[1], 1);
-	ck_assert_int_eq(index_insert(world.arena, &stale, made.generation, made.offset), INDEX_AGAIN);
+	ck_assert_int_eq(index_insert(NULL, world.arena, &stale, made.generation, made.offset), INDEX_AGAIN);
 	/* one that only goes leaves the key as absent as it was */
 	ck_assert(!find_key(world.arena, &keys[0], &stale));
 	remove_key(world.arena, &keys[1]);
-	ck_assert_int_eq(index_insert(world.arena, &stale, made.generation, made.offset), INDEX_DONE);
+	ck_assert_int_eq(index_insert(NULL, world.arena, &stale, made.generation, made.offset), INDEX_DONE);
 	ck_assert_uint_eq(lookup_version(world.arena, &keys[0]), 99);
 	ck_assert_uint_eq(count_key(world.arena, &keys[0]), 1);
 	world_stop(&world);
@@ -151,7 +151,8 @@ START_TEST(test_chain_grows_to_its_full_length)
 		if (i >= BUCKET_SLOTS && (i - BUCKET_SLOTS) % (BUCKET_SLOTS - 1) == 0) {
 			made = object_for(&world.self.thread, &keys[i], 1);
 			find_key(world.arena, &keys[i], &chain);
-			ck_assert_int_eq(index_insert(world.arena, &chain, made.generation, made.offset), INDEX_LONGER);
+			ck_assert_int_eq(index_insert(NULL, world.arena, &chain, made.generation, made.offset),
+			                 INDEX_LONGER);
 			ck_assert_uint_eq(lookup_version(world.arena, &keys[i]), 0);
 		}
 		ck_assert(put_key(&world.self.thread, &keys[i], i + 1));
@@ -307,7 +308,7 @@ START_TEST(test_unlink_takes_that_object_only)
 	ck_assert(object_parse(world.arena, old.offset, &view));
 	index_unlink(world.arena, &view, old.generation); /* which was never linked */
 	find_key(world.arena, &key, &chain);
-	ck_assert_int_eq(index_insert(world.arena, &chain, old.generation, old.offset), INDEX_DONE);
+	ck_assert_int_eq(index_insert(NULL, world.arena, &chain, old.generation, old.offset), INDEX_DONE);
 	index_unlink(world.arena, &view, old.generation + 1); /* of another life of the segment */
 	ck_assert_uint_eq(lookup_version(world.arena, &key), 1);
 
@@ -374,7 +375,7 @@ static void put_reference(struct world *world, struct reference *references, str
 
 		expect_equal(present, reference->version != 0);
 		result = present ? index_replace(&chain, made->generation, made->offset, 0)
-		                 : index_insert(arena, &chain, made->generation, made->offset);
+		                 : index_insert(NULL, arena, &chain, made->generation, made->offset);
 		expect(result != INDEX_AGAIN);
 		if (result == INDEX_DONE)
 			break;

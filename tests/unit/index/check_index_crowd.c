@@ -97,7 +97,7 @@ static void doom(struct crowd *crowd, uint32_t *next)
 			struct made made = object_for(&crowd->world.self.thread, key, 1);
 
 			expect(!find_key(crowd->world.arena, key, &chain));
-			expect_equal(index_insert(crowd->world.arena, &chain, made.generation, made.offset),
+			expect_equal(index_insert(NULL, crowd->world.arena, &chain, made.generation, made.offset),
 			             INDEX_DONE);
 			crowd->doomed[home][i] = made;
 		}

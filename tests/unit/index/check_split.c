@@ -304,9 +304,10 @@ START_TEST(test_writer_finishes_the_frozen_bucket_it_meets)
 	keys_of_home(world.arena, HOME, 9, &next, keys);
 	keys_of_home(world.arena, HOME + 1, 1, &next, elsewhere);
 	put_keys(&world, keys, 8);
+	put_keys(&world, elsewhere, 1);
 	ck_assert(split_begin(world.arena, parent));
 	put_keys(&world, elsewhere, 1);
-	ck_assert(!moved(&world, parent, HOME + 1));
+	ck_assert(!moved(&world, parent, HOME + 1)); /* nor does replacing move anything */
 	store_release(&bucket->control, load_relaxed(&bucket->control) | CONTROL_FROZEN);
 	expect_keys(&world, keys, 8);
 	ck_assert(!moved(&world, parent, HOME)); /* readers write nothing */
@@ -340,6 +341,98 @@ START_TEST(test_writer_meets_a_frozen_slot)
 	index_displace(world.arena, &stale);
 	ck_assert_uint_eq(load_relaxed(&world.arena->header->displaced_objects), 0);
 	expect_keys(&world, keys, 1);
+	world_stop(&world);
+}
+END_TEST
+
+/* ---- a keeper that is late ---------------------------------------------------------------------------------------------- */
+
+/* Puts new keys until there is no room for one, which ret_count is the number of. */
+static void put_until_full(struct world *world, uint32_t *ret_count)
+{
+	for (struct key key = key_of(world->arena, *ret_count); put_key(&world->self.thread, &key, *ret_count + 1);
+	     key = key_of(world->arena, ++*ret_count))
+		;
+}
+
+static void expect_all(const struct world *world, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct key key = key_of(world->arena, i);
+
+		expect_equal(lookup_version(world->arena, &key), i + 1);
+	}
+	expect_equal(load_relaxed(&world->arena->header->displaced_objects), 0);
+}
+
+START_TEST(test_new_key_moves_its_bucket_first)
+{
+	struct world world;
+	struct key keys[2];
+	uint32_t parent, next = 0;
+
+	world_start(&world, MIB);
+	parent = first_segment(&world);
+	keys_of_home(world.arena, HOME, 2, &next, keys);
+	put_keys(&world, keys, 1);
+	ck_assert(split_begin(world.arena, parent));
+	put_keys(&world, &keys[1], 1);
+	ck_assert(moved(&world, parent, HOME));
+	ck_assert(!moved(&world, parent, HOME + 1));
+	expect_keys(&world, keys, 2);
+	world_stop(&world);
+}
+END_TEST
+
+/* However many keys come before the keeper goes on, none of those that are still to be moved is lost. */
+START_TEST(test_late_keeper_loses_nothing)
+{
+	struct world world;
+	uint32_t parent, count = 0, before;
+
+	world_start(&world, 4 * MIB);
+	parent = first_segment(&world);
+	put_until_full(&world, &count);
+	ck_assert(split_begin(world.arena, parent));
+	before = count;
+	put_until_full(&world, &count);
+	ck_assert_uint_gt(count, before + before / 4);
+	split_all(&world, parent);
+	expect_all(&world, count);
+	ck_assert(split_finish(world.arena, parent));
+	before = count;
+	put_until_full(&world, &count); /* what was kept for moving can be had now */
+	ck_assert_uint_gt(count, before);
+	expect_all(&world, count);
+	ck_assert_int_eq(cache_verify(&world.self.thread, NULL, NULL, NULL), 0);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_late_keeper_that_merges_loses_nothing)
+{
+	struct world world;
+	uint32_t parent, child[2], count = 0;
+
+	world_start(&world, 4 * MIB);
+	parent = first_segment(&world);
+	ck_assert(split_begin(world.arena, parent));
+	split_all(&world, parent);
+	ck_assert(split_finish(world.arena, parent));
+	for (uint32_t i = 0; i < 2; i++)
+		child[i] = child_of(&world, parent, i);
+	for (; count < world.arena->homes; count++) {
+		struct key key = key_of(world.arena, count);
+
+		ck_assert(put_key(&world.self.thread, &key, count + 1));
+	}
+	ck_assert(split_begin_merge(world.arena, child[0], child[1]));
+	put_until_full(&world, &count);
+	ck_assert_uint_gt(count, 4 * world.arena->homes);
+	split_all(&world, child[0]);
+	expect_all(&world, count);
+	ck_assert(split_finish(world.arena, child[0]));
+	expect_all(&world, count);
 	world_stop(&world);
 }
 END_TEST
@@ -432,6 +525,9 @@ int main(void)
 	tcase_add_test(tests, test_keys_are_found_at_every_stage);
 	tcase_add_test(tests, test_writer_finishes_the_frozen_bucket_it_meets);
 	tcase_add_test(tests, test_writer_meets_a_frozen_slot);
+	tcase_add_test(tests, test_new_key_moves_its_bucket_first);
+	tcase_add_test(tests, test_late_keeper_loses_nothing);
+	tcase_add_test(tests, test_late_keeper_that_merges_loses_nothing);
 	tcase_add_test(tests, test_child_without_overflow_buckets);
 	tcase_add_test(tests, test_scribbled_table_is_refused);
 	return suite_run("split", tests);

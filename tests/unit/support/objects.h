@@ -101,7 +101,7 @@ static inline bool put_key(struct cache_thread *thread, const struct key *key, u
 		if (find_key(arena, key, &chain))
 			result = index_replace(&chain, made.generation, made.offset, 0);
 		else
-			result = index_insert(arena, &chain, made.generation, made.offset);
+			result = index_insert(NULL, arena, &chain, made.generation, made.offset);
 		if (result == INDEX_DONE)
 			return true;
 		if (result == INDEX_FULL)
