@@ -351,7 +351,7 @@ static enum index_result extend(const struct arena *arena, const struct index_ch
 	struct bucket *overflow;
 	uint64_t link;
 
-	if (chain->buckets == CHAIN_BUCKETS || (index_crowded(arena, chain->segment) && index_unfinished(arena, chain)))
+	if (chain->buckets == CHAIN_BUCKETS || index_keeps_room(arena, chain))
 		return INDEX_FULL;
 	overflow = index_claim_overflow(arena, chain->segment, chain->home, chain->buckets, &link);
 	if (!overflow) {

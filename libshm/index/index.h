@@ -397,18 +397,19 @@ static inline bool index_crowded(const struct arena *arena, uint32_t segment)
 	return load_relaxed(&arena->table[segment].overflow_used) > arena->overflows / 4 * 3;
 }
 
-/* Whether a chain is in a child whose parent still has something for it: split.c tells why that matters. */
-static inline bool index_unfinished(const struct arena *arena, const struct index_chain *chain)
+/* Whether a chain is in a child that keeps what overflow buckets it has for what its parent still has. split.c tells why. */
+static inline bool index_keeps_room(const struct arena *arena, const struct index_chain *chain)
 {
-	return index_segment(arena, chain->hash) != chain->segment;
+	return load_relaxed(&arena->table[chain->segment].overflow_used) > arena->overflows / 2 &&
+	       index_segment(arena, chain->hash) != chain->segment;
 }
 
 /* Whether a chain that was full will have room when the keeper has done its part. */
 static inline bool index_will_grow(const struct arena *arena, const struct index_chain *chain)
 {
 	/* One long chain in a segment that is not full is no reason to grow, and one as deep as the directory cannot be split. */
-	return index_crowded(arena, chain->segment) &&
-	       (index_unfinished(arena, chain) ||
+	return index_keeps_room(arena, chain) ||
+	       (index_crowded(arena, chain->segment) &&
 	        load_relaxed(&arena->table[chain->segment].depth) < arena->directory_bits);
 }
 

@@ -34,9 +34,10 @@
  * Why there is a place in the child for everything: between the beginning and the end of a split the keeper may be stopped for as long
  * as it likes, and others go on writing. So a new key is never added to a bucket that is to be moved: its writer moves that first. What
  * is left to be moved is then never more than there was at the beginning: in a split half of a full segment for each child, in a merge
- * one key for each home. And of the child's overflow buckets the last quarter is kept for moving until the directory names
- * the child (extend() in index.c): who has a new key and wants one of them waits for the keeper. Since hashes are spread evenly,
- * by a secret, moving needs far less: of the homes that get half of what makes a segment full one in two hundred needs one.
+ * one key for each home, in what is built anew four for each home. And the second half of the child's overflow buckets is kept for
+ * moving until the directory names the child (extend() in index.c): who has a new key and wants one of them waits for the keeper.
+ * Since hashes are spread evenly, by a secret, moving needs no more than that: there is an overflow bucket for every seventh home, and of
+ * the homes with four keys on average one in twenty needs one; of those that get half of what makes a segment full, one in two hundred.
  *
  * Readers look at the control word first: moved, they go to the child; else they read the slots, frozen or not.
  */

@@ -437,6 +437,29 @@ START_TEST(test_late_keeper_that_merges_loses_nothing)
 }
 END_TEST
 
+/* A segment that is built anew has at most SPLIT_LOAD (growth.c) keys for each home, and what came since they were counted. */
+START_TEST(test_late_keeper_that_builds_anew_loses_nothing)
+{
+	struct world world;
+	uint32_t parent, count;
+
+	world_start(&world, 4 * MIB);
+	parent = first_segment(&world);
+	for (count = 0; count < world.arena->homes * 44 / 10; count++) {
+		struct key key = key_of(world.arena, count);
+
+		ck_assert(put_key(&world.self.thread, &key, count + 1));
+	}
+	ck_assert(split_begin_rebuild(world.arena, parent));
+	put_until_full(&world, &count);
+	split_all(&world, parent);
+	expect_all(&world, count);
+	ck_assert(split_finish(world.arena, parent));
+	expect_all(&world, count);
+	world_stop(&world);
+}
+END_TEST
+
 /* ---- what can go wrong ----------------------------------------------------------------------------------------------- */
 
 /* Without overflow buckets in the child, what does not fit is lost, for every helper the same. */
@@ -528,6 +551,7 @@ int main(void)
 	tcase_add_test(tests, test_new_key_moves_its_bucket_first);
 	tcase_add_test(tests, test_late_keeper_loses_nothing);
 	tcase_add_test(tests, test_late_keeper_that_merges_loses_nothing);
+	tcase_add_test(tests, test_late_keeper_that_builds_anew_loses_nothing);
 	tcase_add_test(tests, test_child_without_overflow_buckets);
 	tcase_add_test(tests, test_scribbled_table_is_refused);
 	return suite_run("split", tests);
