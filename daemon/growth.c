@@ -117,10 +117,14 @@ static bool begin(struct growth *growth, const struct arena *arena, uint32_t seg
 	bool full, begun;
 
 	if (load_relaxed(&entry->children) == 0) {
-		full = segment != growth->rebuild && loaded(arena, segment);
+		/* Nor is one built anew whose place is wanted: all that it has would hardly have room in one. */
+		full = loaded(arena, segment);
 		if (full && load_relaxed(&entry->depth) >= arena->directory_bits) {
-			leave_crowded(arena, segment); /* the directory is as fine as it can be */
-			return false;
+			full = false; /* the directory is as fine as it can be */
+			if (segment != growth->rebuild) {
+				leave_crowded(arena, segment);
+				return false;
+			}
 		}
 		begun = full ? split_begin(arena, segment) : split_begin_rebuild(arena, segment);
 		if (!begun) {

@@ -24,7 +24,7 @@ void growth_init(struct growth *growth);
  */
 bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_retired);
 
-/* Wants the place of an index segment: it is built anew in another as soon as nothing else is being split. */
+/* Wants the place of an index segment: it is built anew in another, or split, as soon as nothing else is being split. */
 void growth_rebuild(struct growth *growth, uint32_t segment);
 
 /* Whether a lookup can come to the index segment, by the directory or as a child of one that is being split or merged; or to its sibling. */

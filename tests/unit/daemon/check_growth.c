@@ -108,6 +108,31 @@ START_TEST(test_crowded_segment_with_few_keys_is_built_anew)
 }
 END_TEST
 
+/* Its place is wanted. All that it has would hardly have room in one segment beside what comes meanwhile. */
+START_TEST(test_loaded_segment_is_not_built_anew)
+{
+	for (uint32_t deepest = 0; deepest < 2; deepest++) {
+		struct world world;
+		struct growth growth;
+		uint32_t retired, first, child[2];
+
+		world_start(&world, MIB);
+		first = first_segment(&world);
+		load(&world);
+		if (deepest)
+			store_relaxed(&world.arena->table[first].depth, world.arena->directory_bits);
+		growth_init(&growth);
+		growth_rebuild(&growth, first);
+		ck_assert(growth_run(&growth, world.arena, &retired));
+		ck_assert_uint_eq(retired, first);
+		child_segments(&world, first, child);
+		ck_assert_int_eq(child[0] == child[1], deepest);
+		ck_assert_uint_eq(growth.rebuild, GROWTH_NONE);
+		world_stop(&world);
+	}
+}
+END_TEST
+
 /* Few keys, but in chains so long that they take up the overflow buckets however often they are moved. */
 START_TEST(test_growth_ends_when_few_chains_are_long)
 {
@@ -508,6 +533,7 @@ int main(void)
 
 	tcase_add_test(tests, test_nothing_to_do);
 	tcase_add_test(tests, test_crowded_segment_is_split);
+	tcase_add_test(tests, test_loaded_segment_is_not_built_anew);
 	tcase_add_test(tests, test_growth_ends_when_few_chains_are_long);
 	tcase_add_test(tests, test_work_is_done_in_pieces);
 	tcase_add_test(tests, test_crowded_segment_with_few_keys_is_built_anew);
