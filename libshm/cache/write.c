@@ -560,7 +560,9 @@ static __attribute__((noinline)) int write_any(struct cache_thread *thread, cons
 			break;
 		if (wait_for_room(cache, &writer, result, sequence, deadline_of(cache, &patience)))
 			continue;
-		if (result == ATTEMPT_NO_MEMORY || exhausted(cache, &patience)) {
+		/* The keeper waits for nothing, but comes again when it has done its part. */
+		if (result == ATTEMPT_NO_MEMORY || exhausted(cache, &patience) ||
+		    (cache->timeout_ms == 0 && index_will_grow(&cache->arena, &writer.chain))) {
 			result = -EAGAIN;
 			break;
 		}

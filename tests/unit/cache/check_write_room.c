@@ -309,6 +309,35 @@ START_TEST(test_buckets_of_a_split_segment_are_moved_by_writers)
 }
 END_TEST
 
+/* Who does not wait comes again; nobody else's key is driven out when there will be room. */
+START_TEST(test_who_does_not_wait_drives_nobody_out)
+{
+	struct world world;
+	uint32_t keys = 0;
+	char key[16];
+
+	world_start(&world, MIB);
+	for (;; keys++) {
+		struct write_request request = write_of(WRITE_SET, key, "value");
+
+		snprintf(key, sizeof key, "%u", keys);
+		request.key_size = strlen(key);
+		if (write_one(&world, &request, NULL) == -EAGAIN)
+			break;
+	}
+	ck_assert(index_crowded(world.arena, world.arena->system_segments));
+	ck_assert_uint_eq(load_relaxed(&world.arena->header->displaced_objects), 0);
+	ck_assert(split_begin(world.arena, world.arena->system_segments));
+	put(&world, key, "value");
+	for (uint32_t i = 0; i <= keys; i++) {
+		snprintf(key, sizeof key, "%u", i);
+		expect_value(&world, key, "value");
+	}
+	expect_sound(&world);
+	world_stop(&world);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("write room");
@@ -321,5 +350,6 @@ int main(void)
 	tcase_add_test(tests, test_writer_waits_for_memory);
 	tcase_add_test(tests, test_keeper_is_woken_when_free_segments_run_low);
 	tcase_add_test(tests, test_buckets_of_a_split_segment_are_moved_by_writers);
+	tcase_add_test(tests, test_who_does_not_wait_drives_nobody_out);
 	return suite_run("write room", tests);
 }
