@@ -190,6 +190,18 @@ static bool begin_merge(struct growth *growth, const struct arena *arena, uint32
 	return true;
 }
 
+void growth_resume_merge(const struct arena *arena, uint32_t segment)
+{
+	uint32_t upper = split_half_merged(arena, segment);
+
+	if (upper >= arena->segment_count)
+		return;
+	if (sparse(arena, segment, upper))
+		split_resume_merge(arena, segment);
+	else
+		split_leave_merge(arena, segment);
+}
+
 /* Goes round the directory, some segments at a time, for such as should be merged. False: none was met. */
 static bool look_for_merge(struct growth *growth, const struct arena *arena)
 {

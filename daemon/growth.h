@@ -27,6 +27,12 @@ bool growth_run(struct growth *growth, const struct arena *arena, uint32_t *ret_
 /* Wants the place of an index segment: it is built anew in another, or split, as soon as nothing else is being split. */
 void growth_rebuild(struct growth *growth, uint32_t segment);
 
+/*
+ * Takes up a merge that an earlier keeper had begun for the lower of two segments, this one, only. Writers may have gone on for as long as there
+ * was no keeper: if the two have too many keys by now, the lower one is built anew instead.
+ */
+void growth_resume_merge(const struct arena *arena, uint32_t segment);
+
 /* Whether a lookup can come to the index segment, by the directory or as a child of one that is being split or merged; or to its sibling. */
 bool growth_reachable(const struct arena *arena, uint32_t segment);
 

@@ -382,7 +382,7 @@ static void adopt(struct reclaim *reclaim)
 			reclaim_retired(reclaim, segment);
 			break;
 		case SEGMENT_INDEX:
-			split_resume_merge(arena, segment);
+			growth_resume_merge(arena, segment);
 			if (!growth_reachable(arena, segment) &&
 			    segment_change(arena, segment, SEGMENT_INDEX, SEGMENT_RETIRED)) {
 				failpoint("adopt.orphan");

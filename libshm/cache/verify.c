@@ -77,17 +77,20 @@ static bool child_sound(const struct arena *arena, uint32_t segment)
 	const struct segment_entry *entry = &arena->table[segment], *child;
 	enum segment_state state = segment_load(arena, segment).state;
 	uint64_t children = load_acquire(&entry->children), parents; /* A12 <- R12 */
-	uint32_t depth = load_relaxed(&entry->depth);
+	uint32_t depth = load_relaxed(&entry->depth), child_depth;
 
 	if (state != SEGMENT_INDEX || children == 0 || (uint32_t)children != children >> 32)
 		return true;
 	if ((uint32_t)children >= arena->segment_count)
 		return false;
 	child = &arena->table[(uint32_t)children];
-	parents = load_relaxed(&child->parents);
+	parents = load_acquire(&child->parents); /* A12 <- R12 */
+	child_depth = load_relaxed(&child->depth);
 	if (parents == 0)
-		return load_relaxed(&child->depth) == depth;
-	return load_relaxed(&child->depth) + 1 == depth && ((uint32_t)parents == segment || parents >> 32 == segment);
+		return child_depth == depth;
+	if ((uint32_t)parents == segment && child_depth == depth) /* just before the merge is left */
+		return true;
+	return child_depth + 1 == depth && ((uint32_t)parents == segment || parents >> 32 == segment);
 }
 
 static void check_children(struct verifier *verifier)

@@ -29,7 +29,8 @@
  * reason none of their objects is recycled meanwhile.
  *
  * A merge has begun when both parents name the child, which two stores tell. Until then nobody does anything: a reader sent on by
- * the one that was told later would not find the child. A keeper that comes after one that died between the two completes the second.
+ * the one that was told later would not find the child. A keeper that comes after one that died between the two completes the second;
+ * or, if the two have got more keys meanwhile than one can take, makes the child one of the lower parent alone, which is so built anew.
  *
  * Why there is a place in the child for everything: between the beginning and the end of a split the keeper may be stopped for as long
  * as it likes, and others go on writing. So a new key is never added to a bucket that is to be moved: its writer moves that first. What
@@ -121,21 +122,45 @@ bool split_begin_merge(const struct arena *arena, uint32_t lower, uint32_t upper
 	return true;
 }
 
-void split_resume_merge(const struct arena *arena, uint32_t segment)
+uint32_t split_half_merged(const struct arena *arena, uint32_t segment)
 {
 	uint64_t children = load_relaxed(&arena->table[segment].children), parents;
 	uint32_t child = (uint32_t)children, upper;
 
 	if (children == 0 || child != children >> 32 || child >= arena->segment_count)
-		return;
+		return arena->segment_count;
 	parents = load_relaxed(&arena->table[child].parents);
 	upper = (uint32_t)(parents >> 32);
 	if ((uint32_t)parents != segment || upper >= arena->segment_count || upper == segment ||
 	    segment_load(arena, upper).state != SEGMENT_INDEX || load_relaxed(&arena->table[upper].children) != 0)
+		return arena->segment_count;
+	return upper;
+}
+
+void split_resume_merge(const struct arena *arena, uint32_t segment)
+{
+	uint32_t upper = split_half_merged(arena, segment), depth = load_relaxed(&arena->table[segment].depth);
+	uint64_t children = load_relaxed(&arena->table[segment].children);
+
+	if (upper >= arena->segment_count || depth == 0)
 		return;
+	store_relaxed(&arena->table[(uint32_t)children].depth,
+	              depth - 1); /* a keeper may have died in what follows here */
 	/* R12 -> A12: as by the keeper that did not come so far. */
 	store_release(&arena->table[upper].children, children);
 	failpoint("merge.resumed");
+}
+
+void split_leave_merge(const struct arena *arena, uint32_t segment)
+{
+	struct segment_entry *child = &arena->table[(uint32_t)load_relaxed(&arena->table[segment].children)];
+
+	if (split_half_merged(arena, segment) >= arena->segment_count)
+		return;
+	/* Its hashes are the first of those that the child was to serve, so the prefix stays. */
+	store_relaxed(&child->depth, load_relaxed(&arena->table[segment].depth));
+	/* R12 -> A12: who takes it for a segment that is built anew must find the depth of one. */
+	store_release(&child->parents, 0);
 }
 
 /* What the table says of a segment that is being split, or merged with its sibling; read once and checked. */

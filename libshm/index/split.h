@@ -24,8 +24,14 @@ bool split_begin_rebuild(const struct arena *arena, uint32_t segment);
  */
 bool split_begin_merge(const struct arena *arena, uint32_t lower, uint32_t upper);
 
-/* Keeper: tells the upper sibling, too, in case an earlier keeper died when a merge had begun for the lower one, this segment, only. */
+/* The upper sibling, where an earlier keeper died when a merge had begun for the lower one, this segment, only; else segment_count. */
+uint32_t split_half_merged(const struct arena *arena, uint32_t segment);
+
+/* Keeper: then tells the upper sibling, too. */
 void split_resume_merge(const struct arena *arena, uint32_t segment);
+
+/* Keeper: or has the lower one built anew instead, in the segment that was to take both, and the upper one left as it is. */
+void split_leave_merge(const struct arena *arena, uint32_t segment);
 
 /* The segment with which this one is being merged; segment_count: none. */
 uint32_t split_sibling(const struct arena *arena, uint32_t segment);

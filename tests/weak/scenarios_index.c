@@ -202,6 +202,20 @@ static void begin_merge(void)
 	weak_expect(split_begin_merge(stage_arena, parent, sibling));
 }
 
+/* As a keeper leaves it that dies when it has told the lower one only. */
+static void half_merged(void)
+{
+	prepare_siblings();
+	expect(split_begin_merge(stage_arena, parent, sibling));
+	store_relaxed(&stage_arena->table[sibling].children, 0);
+	stage_share();
+}
+
+static void leave_merge(void)
+{
+	split_leave_merge(stage_arena, parent);
+}
+
 static void not_yet_split(void)
 {
 	to_be_split();
@@ -305,6 +319,7 @@ const struct weak_scenario weak_scenarios_index[] = {
 	{ "merge-help", 2, being_merged, { get_both, split_it, help_sibling }, check_four },
 	{ "merge-walk", 2, being_merged, { walk_home, help_sibling, insert_fifth }, check_five },
 	{ "verify-merge", 1, not_yet_merged, { verify_it, begin_merge }, check_four },
+	{ "verify-leave", 1, half_merged, { verify_it, leave_merge }, check_four },
 	{ "verify-insert", 1, one_key, { verify_it, set_b, insert_fifth }, NULL },
 	{ 0 },
 };

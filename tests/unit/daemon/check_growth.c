@@ -506,6 +506,48 @@ START_TEST(test_merge_that_was_begun_comes_first)
 }
 END_TEST
 
+/* A keeper died when one of two segments had been told of their merge, and it was long until the next one came. */
+START_TEST(test_merge_that_has_begun_for_one_parent)
+{
+	for (uint32_t filled = 0; filled < 2; filled++) {
+		struct world world;
+		struct growth growth;
+		struct segment_entry *table;
+		uint32_t child[2], common, keys;
+
+		world_start(&world, 4 * MIB);
+		table = world.arena->table;
+		ck_assert(split_begin(world.arena, first_segment(&world)));
+		child_segments(&world, first_segment(&world), child);
+		for (uint32_t home = 0; home < world.arena->homes; home++)
+			expect(split_bucket(world.arena, first_segment(&world), home));
+		ck_assert(split_finish(world.arena, first_segment(&world)));
+		keys = filled ? 8 * world.arena->homes : world.arena->homes / 2;
+		ck_assert(split_begin_merge(world.arena, child[0], child[1]));
+		common = (uint32_t)load_relaxed(&table[child[0]].children);
+		store_relaxed(&table[child[1]].children, 0);
+		put_some(&world, 0, keys);
+		store_relaxed(&table[common].depth,
+		              filled ? 0 : 1); /* as if one had died, too, that would have left the merge */
+		growth_resume_merge(world.arena, child[1]);
+		growth_resume_merge(world.arena, child[0]);
+		growth_init(&growth);
+		ck_assert_uint_eq(load_relaxed(&table[common].depth), filled);
+		ck_assert_uint_eq(load_relaxed(&table[common].parents) == 0, filled);
+		ck_assert_uint_eq(load_relaxed(&table[child[1]].children) == 0, filled);
+		ck_assert(growth_reachable(world.arena, common) && growth_reachable(world.arena, child[1]));
+		ck_assert_int_eq(cache_verify(&world.self.thread, NULL, NULL, NULL), 0);
+		work(&growth, &world);
+		ck_assert_uint_eq(load_relaxed(&world.arena->header->displaced_objects), 0);
+		expect_some(&world, 0, keys);
+		ck_assert_uint_eq(load_relaxed(&world.arena->directory[0]), common);
+		ck_assert_uint_eq(world_count(&world, SEGMENT_INDEX), filled ? 2 : 1);
+		ck_assert_int_eq(cache_verify(&world.self.thread, NULL, NULL, NULL), 0);
+		world_stop(&world);
+	}
+}
+END_TEST
+
 START_TEST(test_scribbled_directory_is_passed_over)
 {
 	struct world world;
@@ -547,6 +589,7 @@ int main(void)
 	tcase_add_test(tests, test_deeper_segments_are_merged_first);
 	tcase_add_test(tests, test_merging_takes_no_memory_that_is_short);
 	tcase_add_test(tests, test_merge_that_was_begun_comes_first);
+	tcase_add_test(tests, test_merge_that_has_begun_for_one_parent);
 	tcase_add_test(tests, test_scribbled_directory_is_passed_over);
 	return suite_run("growth", tests);
 }
