@@ -140,7 +140,7 @@ static bool begin(struct growth *growth, const struct arena *arena, uint32_t seg
 
 /*
  * Hashes are spread evenly, so all segments of a depth become crowded at about the same time, and the last one may be full before its
- * turn comes. Its split is begun at once: then writers move those buckets that they find full (cache/write.c), and need not wait.
+ * turn comes. Its split is begun at once: then writers move every bucket that they add a key to (index/index.c), and need not wait.
  */
 static void begin_urgent(struct growth *growth, const struct arena *arena)
 {
