@@ -133,6 +133,10 @@ proctype Set(byte x) {
 				ok = (slot[4 * b + at] == w);
 				if :: ok -> slot[4 * b + at] = WORD(x); took_effect(KEY(x), OBJECT(w), x) :: else fi
 			}
+#ifdef BEGUN
+		/* Nothing is added to what is to be moved; but who looked before that began still does. */
+		:: at == NONE && !IN_CHILD && BEGUN -> split(); ok = false
+#endif
 		:: at == NONE && pick != NONE ->
 #ifdef BROKEN_NO_INTENT
 			w = slot[4 * b + pick];

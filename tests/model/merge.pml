@@ -11,7 +11,7 @@
  * readers of the other parent would not find the child.
  *
  * RUN 1 to 6 begin with room for an insert in both homes; RUN 11 to 14 with a full home 0, so the child needs an overflow bucket; RUN 21 and 22
- * with links with next to nothing behind them. RUN 31 and 32 (TIGHT, UPPER=3): a setter finds home 0 full and no room, which is the only one who
+ * with links with next to nothing behind them. RUN 31 and 32 (TIGHT, UPPER=3): a setter finds home 0 full and no room. Every setter of a new key
  * may begin before he met anything frozen. CROWDED: the child has no overflow bucket, and what does not fit is lost, for everybody alike. Death
  * needs no steps of its own (map.h).
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a home is split: what split.pml shows. */
+#define BEGUN true
 #ifndef CHILDREN
 #define CHILDREN 2
 #endif
