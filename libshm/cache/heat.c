@@ -14,12 +14,12 @@ static void raise_word(atomic_u64 *slot, uint64_t word)
 static bool is_news(struct cache_thread *thread, uint64_t word)
 {
 	struct control_page *page = thread->cache->control.page;
-	uint64_t offset = word & SLOT_OFFSET_MASK;
-	uint64_t *recent = &thread->recent[offset * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_RECENT_BITS)];
+	uint64_t object = word & ~(SLOT_HEAT_MASK | SLOT_FROZEN); /* with the generation: memory is used again soon */
+	uint64_t *recent = &thread->recent[object * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_RECENT_BITS)];
 
-	if (*recent == offset)
+	if (*recent == object)
 		return false;
-	*recent = offset;
+	*recent = object;
 	if (thread->cache->arena.writable)
 		return true;
 	store_relaxed(&page->samples[fetch_add_relaxed(&page->sample_count, 1) % SAMPLES], word);
