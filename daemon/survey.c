@@ -35,7 +35,7 @@ static void look_at_full(const struct arena *arena, uint32_t segment, struct seg
 	survey->main_data += word.pool == POOL_MAIN ? length : 0;
 	share->data[word.pool] += length;
 	survey->dead_bytes += dead_bytes < arena->segment_bytes ? dead_bytes : arena->segment_bytes;
-	enqueue(&share->oldest[word.pool], segment, load_relaxed(&arena->table[segment].opened_ms));
+	enqueue(&share->oldest[word.pool], segment, load_relaxed(&arena->table[segment].opened));
 	if (dead_bytes != 0 && length == 1)
 		enqueue(&survey->wasted, segment,
 		        dead_bytes < arena->segment_bytes ? arena->segment_bytes - dead_bytes : 0);
@@ -65,7 +65,7 @@ void survey_take(const struct arena *arena, struct survey *ret_survey)
 			ret_survey->empty_bytes += (arena->chunks - word.next_chunk) * CHUNK_BYTES;
 		if (survey_is_filling(arena, segment, word))
 			enqueue(&ret_survey->shares[word.tenant].filling, segment,
-			        load_relaxed(&arena->table[segment].opened_ms));
+			        load_relaxed(&arena->table[segment].opened));
 		else
 			look_at_full(arena, segment, word, length, ret_survey);
 	}

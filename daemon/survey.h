@@ -18,8 +18,8 @@ struct survey_queue {
 struct survey_share {
 	uint32_t open, condemned;          /* data segments */
 	uint32_t data[POOLS];              /* full open ones of each pool */
-	struct survey_queue oldest[POOLS]; /* full ones, by when they were opened */
-	struct survey_queue filling;       /* those in which somebody allocates, by when they were opened */
+	struct survey_queue oldest[POOLS]; /* full ones, in the order in which they were opened */
+	struct survey_queue filling;       /* those in which somebody allocates, in the same order */
 };
 
 struct survey {

@@ -38,7 +38,7 @@ static bool take_ready(const struct arena *arena, uint32_t slab, uint32_t length
 		if (!cas_relaxed(&entry->state, &packed, segment_pack(word)))
 			continue;
 		failpoint("extent.taken");
-		store_relaxed(&entry->opened_ms, now_ms);
+		segment_date(arena, segment, now_ms);
 		*ret_segment = segment;
 		*ret_generation = word.generation;
 		return true;
@@ -83,7 +83,7 @@ void extent_offer(const struct arena *arena, uint32_t segment, uint32_t length, 
 		segment_change(arena, segment + i, SEGMENT_RESERVE, SEGMENT_EXTENT);
 		failpoint("extent.continued");
 	}
-	store_relaxed(&entry->opened_ms, now_ms);
+	segment_date(arena, segment, now_ms);
 	word.state = SEGMENT_READY;
 	word.next_chunk = length * arena->chunks;
 	/* R9 -> A9: whoever takes it finds its first chunk header zero, and the rest of it in its place. */

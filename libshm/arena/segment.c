@@ -72,7 +72,7 @@ static bool take_free(const struct arena *arena, enum segment_state state, uint3
 		if (!cas_relaxed(&entry->state, &packed, segment_pack(word)))
 			continue;
 		failpoint("segment.taken");
-		store_relaxed(&entry->opened_ms, now_ms);
+		segment_date(arena, segment, now_ms);
 		failpoint("segment.dated");
 		store_relaxed(&arena->header->search_hint, segment + 1);
 		fetch_add_relaxed(&arena->header->free_segments, (uint32_t)-1);
@@ -145,22 +145,22 @@ static bool take_left(const struct arena *arena, uint32_t slab, uint32_t chunks,
 	uint32_t candidates = arena->segment_count - arena->system_segments;
 	uint32_t start = load_relaxed(&arena->header->search_hint) - arena->system_segments;
 	uint32_t most = candidates < LEFT_SEARCH ? candidates : LEFT_SEARCH, best = 0;
-	uint64_t youngest_ms = 0;
+	uint64_t youngest = 0;
 
 	if (chunks > arena->chunks)
 		return false;
 	for (uint32_t i = 1; i <= most; i++) {
 		uint32_t segment = arena->system_segments + (uint32_t)(((uint64_t)start + candidates - i) % candidates);
 		struct segment_word word = segment_unpack(load_relaxed(&arena->table[segment].state));
-		uint64_t opened_ms;
+		uint64_t opened;
 
 		if (word.state != SEGMENT_OPEN || segment_slab(word) != slab ||
 		    word.next_chunk + chunks > arena->chunks)
 			continue;
-		opened_ms = load_relaxed(&arena->table[segment].opened_ms);
-		if (best && opened_ms <= youngest_ms)
+		opened = load_relaxed(&arena->table[segment].opened);
+		if (best && opened <= youngest)
 			continue;
-		youngest_ms = opened_ms;
+		youngest = opened;
 		best = segment;
 	}
 	if (!best || !take_from(arena, best, slab, chunks, ret_generation, ret_chunk))
@@ -237,7 +237,7 @@ void segment_keep(const struct arena *arena, uint32_t segment, enum pool pool, u
 
 	word.state = SEGMENT_OPEN;
 	word.pool = pool;
-	store_relaxed(&arena->table[segment].opened_ms, now_ms);
+	segment_date(arena, segment, now_ms);
 	cas_relaxed(state, &packed, segment_pack(word)); /* nobody changes a condemned segment but the keeper */
 }
 
@@ -299,7 +299,7 @@ bool segment_open_reserve(const struct arena *arena, uint32_t segment, uint32_t 
 
 	if (word.state != SEGMENT_RESERVE)
 		return false;
-	store_relaxed(&entry->opened_ms, now_ms);
+	segment_date(arena, segment, now_ms);
 	failpoint("reserve.dated");
 	word.state = SEGMENT_OPEN;
 	word.tenant = slab / TENANT_SLABS;

@@ -17,7 +17,7 @@
 #include "base/atomics.h"
 
 #ifndef LAYOUT_VERSION /* a test of upgrades makes a larderd of another layout */
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 5
 #endif
 #define ARENA_MAGIC UINT64_C(0x414e4552414c4452) /* "RDLARENA": an arena */
 #define CONTROL_MAGIC UINT64_C(0x4c5254434c4452) /* "RDLCTRL": a control page */
@@ -149,6 +149,7 @@ struct arena_header {
 	atomic_u32 superseded; /* 1: a client found another arena served in the place of this one */
 	atomic_u32 class_shift; /* two to the power of it TTL classes in a row share a slab; the keeper's */
 	atomic_u64 displaced_objects; /* keys that were taken out because the index could have no slot for them or for another */
+	atomic_u64 segments_opened;   /* data segments and extents, ever: they are numbered in this order */
 	_Alignas(PRIVATE_LINE) struct tenant tenants[TENANTS];
 	_Alignas(4096)
 		atomic_u32 open_segment[SLABS]; /* segment + 1 in which a slab allocates; 0: none */
@@ -193,13 +194,14 @@ enum segment_state {
 struct segment_entry {
 	_Alignas(CACHE_LINE) atomic_u64 state;
 	atomic_u64 expires_ms; /* data: no object lives longer (arena time); 0: some do not expire */
-	atomic_u64 opened_ms;  /* data: when it was taken from free (arena time): the age for eviction */
+	atomic_u64 opened_ms;  /* data: when it was taken from free (arena time) */
 	atomic_u64 children; /* index: { segment of the hashes with 1 : 32 | with 0 : 32 } once a split or merge began, else 0 */
 	atomic_u32 prefix;   /* index: the first directory entry it serves */
 	atomic_u32 depth;    /* index: how many directory bits its keys share */
 	atomic_u32 overflow_used; /* index: overflow buckets that have an owner; a hint for growth */
 	atomic_u32 dead_units; /* data: OBJECT_UNITs of objects that were replaced or deleted; a hint for compaction */
 	atomic_u64 parents; /* index: { upper sibling : 32 | lower : 32 } that were merged in it, else 0 */
+	atomic_u64 opened;  /* data: segments_opened when it was taken from free: whose is lowest is evicted first */
 };
 
 /* At the start of every run of chunks. The words of an unused chunk are zero. */
@@ -366,6 +368,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct arena_header, tenants),
 		offsetof(struct arena_header, class_shift),
 		offsetof(struct arena_header, displaced_objects),
+		offsetof(struct arena_header, segments_opened),
 		offsetof(struct control_page, tenant),
 		SEGMENT_CHUNK_SHIFT,
 		VALUE_BYTES_MAX,
@@ -393,6 +396,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct segment_entry, overflow_used),
 		offsetof(struct segment_entry, dead_units),
 		offsetof(struct segment_entry, parents),
+		offsetof(struct segment_entry, opened),
 		OBJECT_VALUE_SIZE_SHIFT,
 		offsetof(struct object, version),
 		offsetof(struct bucket, slots),

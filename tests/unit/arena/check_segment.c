@@ -249,20 +249,6 @@ START_TEST(test_condemned_segment_gives_no_chunk)
 }
 END_TEST
 
-START_TEST(test_opened_time_is_kept)
-{
-	struct world world;
-	struct run run;
-
-	world_start(&world, MIB);
-	ck_assert(segment_take_chunks(world.arena, 1, 1, 12345, &run.segment, &run.generation, &run.chunk));
-	ck_assert_uint_eq(load_relaxed(&world.arena->table[run.segment].opened_ms), 12345);
-	ck_assert(segment_take_chunks(world.arena, 1, 1, 99999, &run.segment, &run.generation, &run.chunk));
-	ck_assert_uint_eq(load_relaxed(&world.arena->table[run.segment].opened_ms), 12345);
-	world_stop(&world);
-}
-END_TEST
-
 /* ---- states -------------------------------------------------------------------------------------------------------- */
 
 START_TEST(test_change_needs_the_state_it_names)
@@ -585,7 +571,6 @@ int main(void)
 	tcase_add_test(tests, test_open_hint_may_point_anywhere);
 	tcase_add_test(tests, test_search_hint_may_point_anywhere);
 	tcase_add_test(tests, test_condemned_segment_gives_no_chunk);
-	tcase_add_test(tests, test_opened_time_is_kept);
 	tcase_add_test(tests, test_change_needs_the_state_it_names);
 	tcase_add_test(tests, test_index_segment_is_not_for_data);
 	tcase_add_test(tests, test_recycled_segment_shows_nothing_of_its_former_life);

@@ -4,16 +4,16 @@
 #include "daemon/policy.h"
 #include "tests/unit/support/writes.h"
 
-static uint32_t open_data(struct world *world, enum pool pool, uint64_t opened_ms, uint32_t dead_bytes)
+static uint32_t open_data(struct world *world, enum pool pool, uint64_t opened, uint32_t dead_bytes)
 {
 	uint32_t slab = (uint32_t)pool * TTL_CLASSES, segment, generation, taken, chunk;
 
 	ck_assert(segment_take_reserve(world->arena, &segment));
-	ck_assert(segment_open_reserve(world->arena, segment, slab, opened_ms));
+	ck_assert(segment_open_reserve(world->arena, segment, slab, 1));
 	/* No room is left in it. */
-	ck_assert(
-		segment_take_chunks(world->arena, slab, world->arena->chunks, opened_ms, &taken, &generation, &chunk));
+	ck_assert(segment_take_chunks(world->arena, slab, world->arena->chunks, 1, &taken, &generation, &chunk));
 	ck_assert_uint_eq(taken, segment);
+	store_relaxed(&world->arena->table[segment].opened, opened);
 	segment_add_dead(world->arena, segment, dead_bytes);
 	return segment;
 }
