@@ -2,11 +2,12 @@
 #include "daemon/policy.h"
 
 #define PROBATION_SHARE 10 /* one part in so many of the data is probation */
-#define USES_TO_STAY 2
+#define USES_TO_STAY 1     /* in probation */
 
 static enum pool s3fifo_choose(const struct survey_share *share)
 {
-	uint32_t data = share->data[POOL_PROBATION] + share->data[POOL_MAIN];
+	/* What is being emptied counts as well: most of it may come to main. */
+	uint32_t data = share->open + share->condemned;
 
 	if (share->data[POOL_MAIN] == 0)
 		return POOL_PROBATION;

@@ -22,8 +22,11 @@ struct policy {
 
 /*
  * S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) on segments: a tenth of the memory is
- * probation; what was used twice there goes to the main pool when its segment's turn comes, the rest is evicted and remembered as
+ * probation; what was used there goes to the main pool when its segment's turn comes, the rest is evicted and remembered as
  * ghosts; what was used in main goes round again, once for each use, up to three.
+ *
+ * Where the paper wants two uses, one is enough: larder-bench missratio finds fewer misses so, by up to 3 %, in each of its sequences but
+ * scans over a cache that is not yet full. The price is that more is moved.
  */
 extern const struct policy policy_s3fifo;
 

@@ -74,15 +74,19 @@ START_TEST(test_s3fifo_keeps_probation_at_a_tenth)
 	uint32_t heat;
 
 	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_PROBATION);
-	share = (struct survey_share){ .data = { 10, 90 } };
+	share = (struct survey_share){ .data = { 10, 90 }, .open = 100 };
 	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_MAIN);
-	share = (struct survey_share){ .data = { 11, 90 } };
+	share = (struct survey_share){ .data = { 11, 90 }, .open = 101 };
 	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_PROBATION);
-	for (heat = 0; heat < 2; heat++)
-		ck_assert(!policy_s3fifo.keep(POOL_PROBATION, &(uint32_t){ heat }));
-	heat = 3;
-	ck_assert(policy_s3fifo.keep(POOL_PROBATION, &heat));
-	ck_assert_uint_eq(heat, 0);
+	/* what is on its way to main is not missing there */
+	share = (struct survey_share){ .data = { 10, 30 }, .open = 45, .condemned = 55 };
+	ck_assert_int_eq(policy_s3fifo.choose(&share), POOL_MAIN);
+	ck_assert(!policy_s3fifo.keep(POOL_PROBATION, &(uint32_t){ 0 }));
+	for (uint32_t uses = 1; uses <= 3; uses++) {
+		heat = uses;
+		ck_assert(policy_s3fifo.keep(POOL_PROBATION, &heat));
+		ck_assert_uint_eq(heat, 0);
+	}
 	heat = 3;
 	ck_assert(policy_s3fifo.keep(POOL_MAIN, &heat));
 	ck_assert_uint_eq(heat, 2);
