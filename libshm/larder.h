@@ -47,9 +47,10 @@
  *		released. A handle never goes back. A call that attaches may take up to timeout_ms.
  *   Eviction	This is a cache: a value may be gone at any time. A value read is never older than the last completed
  *		write or delete of its key.
- *   Memory	A write that finds no free memory waits up to the open option timeout_ms for larderd to make room,
- *		then gives -EAGAIN; nothing has changed. So does one that others were faster than all that time, who change
- *		the same key without a pause. While there is no larderd, no write waits longer than 200 ms.
+ *   Memory	A write that finds no free memory, or no place in the index, waits up to the open option timeout_ms for
+ *		larderd to make room, then gives -EAGAIN; nothing has changed. So does one that others were faster than
+ *		all that time, who change the same key without a pause. While there is no larderd, no write waits longer
+ *		than 200 ms.
  *   Options	Optional structures begin with their own size, so that they can grow; each has an initialiser:
  *		struct larder_set_options o = LARDER_SET_OPTIONS; o.ttl_ms = 500; NULL or zero means default.
  */

@@ -560,9 +560,9 @@ static __attribute__((noinline)) int write_any(struct cache_thread *thread, cons
 			break;
 		if (wait_for_room(cache, &writer, result, sequence, deadline_of(cache, &patience)))
 			continue;
-		/* The keeper waits for nothing, but comes again when it has done its part. */
-		if (result == ATTEMPT_NO_MEMORY || exhausted(cache, &patience) ||
-		    (cache->timeout_ms == 0 && index_will_grow(&cache->arena, &writer.chain))) {
+		/* Where there will be a slot, no other key is driven out because the keeper, or the time that we have, is short of it. */
+		if (result == ATTEMPT_NO_MEMORY || index_will_grow(&cache->arena, &writer.chain) ||
+		    exhausted(cache, &patience)) {
 			result = -EAGAIN;
 			break;
 		}
