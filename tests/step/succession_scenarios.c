@@ -194,6 +194,14 @@ static int next_helper(struct actor *actor)
 	return !split_bucket(arena, first_index(actor->scene), hash_home(actor->scene->subjects[0].hash, arena->homes));
 }
 
+static int next_splitter(struct actor *actor)
+{
+	const struct arena *arena = &actor->client.cache.arena;
+
+	return !split_begin(arena, first_index(actor->scene)) ||
+	       !split_bucket(arena, first_index(actor->scene), hash_home(actor->scene->subjects[0].hash, arena->homes));
+}
+
 static int next_by_other_parent(struct actor *actor)
 {
 	const struct arena *arena = &actor->client.cache.arena;
@@ -249,8 +257,10 @@ const struct scenario succession_scenarios[] = {
 	  .prepare = begin_rebuild, .doomed = doomed_helper, DELETE },
 	{ CLIENT, .name = "a helper in a split, then another", .crowd = 17, .before = { SHORT }, .prepare = begin_split,
 	  .doomed = doomed_helper, .act = next_helper },
-	{ CLIENT, .name = "set (new) in a segment that is being split, then a helper", .crowd = 3,
-	  .prepare = begin_split, .doomed = doomed_set, .act = next_helper },
+	{ CLIENT, .name = "set (new) in a segment that is being split, then set", .crowd = 3, .prepare = begin_split,
+	  .doomed = doomed_set, SET },
+	{ KEEPER, .name = "set (new), then the keeper that splits", .crowd = 3, .doomed = doomed_set, .deaths = 4,
+	  .act = next_splitter },
 	{ CLIENT, .name = "the keeper at the end of a split, then set", .crowd = 3, .before = { SHORT },
 	  .prepare = end_split, .doomed = doomed_finish, SET },
 	{ CLIENT, .name = "a helper in a merge, then set (new)", .crowd = 9, .prepare = begin_merge,
