@@ -527,6 +527,7 @@ static __attribute__((noinline)) int write_any(struct cache_thread *thread, cons
 	struct write_result written = { 0 };
 	struct writer writer; /* its chain is large, and filled when it is found */
 	struct patience patience = { 0 };
+	bool confirmed = false;
 	int result = check(request);
 
 	if (result)
@@ -560,6 +561,11 @@ static __attribute__((noinline)) int write_any(struct cache_thread *thread, cons
 			break;
 		if (wait_for_room(cache, &writer, result, sequence, deadline_of(cache, &patience)))
 			continue;
+		/* The keeper may have done its part since the attempt: that there is no slot must be found twice. */
+		if (result == ATTEMPT_NO_SLOT && !confirmed) {
+			confirmed = true;
+			continue;
+		}
 		/* Where there will be a slot, no other key is driven out because the keeper, or the time that we have, is short of it. */
 		if (result == ATTEMPT_NO_MEMORY || index_will_grow(&cache->arena, &writer.chain) ||
 		    exhausted(cache, &patience)) {
