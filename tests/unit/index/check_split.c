@@ -347,12 +347,21 @@ END_TEST
 
 /* ---- a keeper that is late ---------------------------------------------------------------------------------------------- */
 
-/* Puts new keys until there is no room for one, which ret_count is the number of. */
-static void put_until_full(struct world *world, uint32_t *ret_count)
+/* Puts new keys until there are so many. False: there is no room for the next one. */
+static bool put_up_to(struct world *world, uint32_t end, uint32_t *count)
 {
-	for (struct key key = key_of(world->arena, *ret_count); put_key(&world->self.thread, &key, *ret_count + 1);
-	     key = key_of(world->arena, ++*ret_count))
-		;
+	for (; *count < end; ++*count) {
+		struct key key = key_of(world->arena, *count);
+
+		if (!put_key(&world->self.thread, &key, *count + 1))
+			return false;
+	}
+	return true;
+}
+
+static void put_until_full(struct world *world, uint32_t *count)
+{
+	ck_assert(!put_up_to(world, UINT32_MAX, count));
 }
 
 static void expect_all(const struct world *world, uint32_t count)
@@ -421,11 +430,7 @@ START_TEST(test_late_keeper_that_merges_loses_nothing)
 	ck_assert(split_finish(world.arena, parent));
 	for (uint32_t i = 0; i < 2; i++)
 		child[i] = child_of(&world, parent, i);
-	for (; count < world.arena->homes; count++) {
-		struct key key = key_of(world.arena, count);
-
-		ck_assert(put_key(&world.self.thread, &key, count + 1));
-	}
+	ck_assert(put_up_to(&world, world.arena->homes, &count));
 	ck_assert(split_begin_merge(world.arena, child[0], child[1]));
 	put_until_full(&world, &count);
 	ck_assert_uint_gt(count, 4 * world.arena->homes);
@@ -441,15 +446,11 @@ END_TEST
 START_TEST(test_late_keeper_that_builds_anew_loses_nothing)
 {
 	struct world world;
-	uint32_t parent, count;
+	uint32_t parent, count = 0;
 
 	world_start(&world, 4 * MIB);
 	parent = first_segment(&world);
-	for (count = 0; count < world.arena->homes * 44 / 10; count++) {
-		struct key key = key_of(world.arena, count);
-
-		ck_assert(put_key(&world.self.thread, &key, count + 1));
-	}
+	ck_assert(put_up_to(&world, world.arena->homes * 44 / 10, &count));
 	ck_assert(split_begin_rebuild(world.arena, parent));
 	put_until_full(&world, &count);
 	split_all(&world, parent);
