@@ -142,11 +142,16 @@ static inline void epoch_unpin_index(struct epoch_reader *reader, enum index_pin
 	atomic_u64 *pin = &reader->line->index_pins[which];
 
 	failpoint("pin.index_releasing");
-	/*
-	 * R25 -> A25: the last change of a bucket comes before its memory is used again. An exchange, since in fenced mode a store would hide from
-	 * the next one, for another segment in the same section, that the keeper has looked in between.
-	 */
-	(void)exchange_release(pin, 0);
+	if (__builtin_expect(reader->fenced, 0)) {
+		/*
+		 * R25 -> A25: the last change of a bucket comes before its memory is used again. An exchange, since a store would hide from
+		 * the next one, for another segment in the same section, that the keeper has looked in between.
+		 */
+		(void)exchange_release(pin, 0);
+	} else {
+		/* R25 -> A25: the same; the next pin is a store, behind which there is the keeper's membarrier. */
+		store_release(pin, 0);
+	}
 }
 
 #endif
