@@ -245,6 +245,34 @@ static void revoke_and_look(void)
 	}
 }
 
+/* As a bucket is changed: by whoever is not told that its section was revoked. The keeper waits for the pin alone. */
+static void change_pinned(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+
+	epoch_enter(reader);
+	if (load_acquire(word) && epoch_pin_index(reader, INDEX_PIN_SEGMENT, segment)) {
+		weak_pause(); /* what is done behind the keeper's barrier is ordered by the pin alone */
+		bytes[0] = 'b';
+	}
+	epoch_unpin_index(reader, INDEX_PIN_SEGMENT);
+	epoch_exit(reader);
+}
+
+static void revoke_and_wait(void)
+{
+	revoke_section();
+	if (grace_oldest(&stage_world.self.cache.control) != UINT64_MAX)
+		return;
+	for (int round = 0; round < ROUNDS; round++) {
+		if (!grace_index_pinned(&stage_world.self.cache.control, segment)) {
+			bytes[0] = 'z';
+			return;
+		}
+		weak_pause();
+	}
+}
+
 /* Of the bytes of a large object some may later be a chunk's header. */
 static void plain_large(void)
 {
@@ -296,6 +324,8 @@ const struct weak_scenario weak_scenarios_litmus[] = {
 	{ "litmus-recycle-asked", 4, fenced_large, { read_and_ask, revoke_and_recycle }, NULL },
 	{ "litmus-view-plain", 4, plain, { view, revoke_and_look }, NULL },
 	{ "litmus-view-fenced", 4, fenced, { view, revoke_and_look }, NULL },
+	{ "litmus-change-plain", 4, plain, { change_pinned, revoke_and_wait }, NULL },
+	{ "litmus-change-fenced", 4, fenced, { change_pinned, revoke_and_wait }, NULL },
 	{ "litmus-reuse-fenced", 4, fenced, { read_and_leave, revoke_and_reuse }, NULL },
 	{ 0 },
 };
