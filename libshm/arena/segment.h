@@ -88,11 +88,15 @@ static inline uint32_t segment_class_shift(uint32_t segments)
  */
 static inline uint32_t segment_slab_for(const struct arena *arena, uint32_t tenant, enum pool pool, uint64_t ttl_ms)
 {
-	uint32_t shift = load_relaxed(&arena->header->class_shift) % 4, others = (1u << shift) - 1;
-	uint32_t ttl_class = (segment_class(ttl_ms) + others) & ~others;
+	const uint32_t first = (tenant * POOLS + (uint32_t)pool) * TTL_CLASSES;
+	uint32_t shift, others, ttl_class;
 
-	return (tenant * POOLS + (uint32_t)pool) * TTL_CLASSES +
-	       (ttl_class < TTL_CLASSES ? ttl_class : TTL_CLASSES - 1);
+	if (ttl_ms == 0)
+		return first;
+	shift = load_relaxed(&arena->header->class_shift) % 4;
+	others = (1u << shift) - 1;
+	ttl_class = (segment_class(ttl_ms) + others) & ~others;
+	return first + (ttl_class < TTL_CLASSES ? ttl_class : TTL_CLASSES - 1);
 }
 
 /* Whether a tenant may take hardly any more segments: the keeper should look. */

@@ -124,6 +124,10 @@ struct write_result {
 /* Return: as the call of larder.h that it stands for. ret_result is filled on 0. */
 int cache_write(struct cache_thread *thread, const struct write_request *request, struct write_result *ret_result);
 
+/* A set of what never expires and has no flags: the same as cache_write of such a request. ret_version may be NULL. */
+int cache_set(struct cache_thread *thread, const void *key, size_t key_size, const void *value, size_t value_size,
+              uint64_t *ret_version);
+
 /* ---- move.c -------------------------------------------------------------------------------------------------------- */
 
 struct index_chain;

@@ -14,6 +14,12 @@ static inline uint64_t version_of(uint64_t now_ns)
 	return (now_ns / NS_PER_MS) << 16 | (now_ns % NS_PER_MS << 16) / NS_PER_MS;
 }
 
+/* The same of a time that is not known more exactly. */
+static inline uint64_t version_at(uint64_t now_ms)
+{
+	return now_ms << 16;
+}
+
 /* When a life that begins now is over; 0: never. */
 static inline uint64_t expiry_of(uint64_t now_ms, uint64_t ttl_ms)
 {

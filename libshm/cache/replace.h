@@ -11,4 +11,7 @@
  */
 bool cache_replace(struct cache_thread *thread, const struct write_request *request, struct write_result *ret_result);
 
+/* write.c: does whatever write there is, without trying this first. */
+int cache_write_any(struct cache_thread *thread, const struct write_request *request, struct write_result *ret_result);
+
 #endif

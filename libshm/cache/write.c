@@ -519,9 +519,8 @@ static void count_write(struct cache_thread *thread, const struct write_request 
 		cache_wake_keeper(thread->cache);
 }
 
-/* Does whatever write there is. */
-static __attribute__((noinline)) int write_any(struct cache_thread *thread, const struct write_request *request,
-                                               struct write_result *ret_result)
+__attribute__((noinline)) int cache_write_any(struct cache_thread *thread, const struct write_request *request,
+                                              struct write_result *ret_result)
 {
 	const struct cache *cache = thread->cache;
 	struct write_result written = { 0 };
@@ -591,5 +590,5 @@ int cache_write(struct cache_thread *thread, const struct write_request *request
 {
 	if (__builtin_expect(cache_replace(thread, request, ret_result), 1))
 		return LARDER_OK;
-	return write_any(thread, request, ret_result);
+	return cache_write_any(thread, request, ret_result);
 }

@@ -165,9 +165,10 @@ static int perform_for_version(larder *cache, const struct write_request *reques
 	return result;
 }
 
-static int store(larder *cache, enum write_operation operation, const void *key, size_t key_size, const void *value,
-                 size_t value_size, uint64_t expected_version, const struct larder_set_options *options,
-                 uint64_t *ret_version)
+static __attribute__((noinline)) int store(larder *cache, enum write_operation operation, const void *key,
+                                           size_t key_size, const void *value, size_t value_size,
+                                           uint64_t expected_version, const struct larder_set_options *options,
+                                           uint64_t *ret_version)
 {
 	struct write_request request = {
 		.operation = operation,
@@ -192,6 +193,10 @@ static int store(larder *cache, enum write_operation operation, const void *key,
 int larder_set(larder *cache, const void *key, size_t key_size, const void *value, size_t value_size,
                const struct larder_set_options *options, uint64_t *ret_version)
 {
+	if (!cache)
+		return -EINVAL;
+	if (__builtin_expect(!options && thread_is_known(cache) && thread_recent.thread->cache->arena.writable, 1))
+		return cache_set(thread_recent.thread, key, key_size, value, value_size, ret_version);
 	return store(cache, WRITE_SET, key, key_size, value, value_size, 0, options, ret_version);
 }
 

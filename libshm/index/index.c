@@ -275,8 +275,7 @@ enum index_result index_replace(const struct index_chain *chain, uint32_t genera
 {
 	atomic_u64 *slot = index_slot_at(chain, (uint32_t)chain->found);
 
-	return slot_replace(slot, chain->words[chain->found], chain->hash, generation, offset, heat) ? INDEX_DONE
-	                                                                                             : INDEX_AGAIN;
+	return slot_replace(slot, chain->words[chain->found], generation, offset, heat) ? INDEX_DONE : INDEX_AGAIN;
 }
 
 static bool empty_slot(const struct index_chain *chain, uint32_t position)

@@ -20,10 +20,15 @@
 
 /* ---- slot words -------------------------------------------------------------------------------------------------- */
 
+/* mark: the bits above everything else, slot_mark in its place. */
+static inline uint64_t slot_pack_marked(uint64_t mark, uint32_t generation, uint64_t offset)
+{
+	return mark | (generation & SLOT_GENERATION_MASK) << SLOT_GENERATION_SHIFT | offset / OBJECT_UNIT;
+}
+
 static inline uint64_t slot_pack(uint64_t hash, uint32_t generation, uint64_t offset)
 {
-	return SLOT_OBJECT | hash_tag(hash) << SLOT_TAG_SHIFT |
-	       (generation & SLOT_GENERATION_MASK) << SLOT_GENERATION_SHIFT | offset / OBJECT_UNIT;
+	return slot_pack_marked(SLOT_OBJECT | hash_tag(hash) << SLOT_TAG_SHIFT, generation, offset);
 }
 
 /* What stands above everything else in the word of an object with a key of this hash: 1, and the tag. */
@@ -77,10 +82,10 @@ static inline bool slot_is_empty(uint64_t word)
  * Puts the object at a byte offset in the place of the one, of the same key, whose word was read in a slot. Nothing else has to be as it was: no key
  * comes to the chain by it, and the word proves that the old object was still in place. False: it was not.
  */
-static inline bool slot_replace(atomic_u64 *slot, uint64_t word, uint64_t hash, uint32_t generation, uint64_t offset,
-                                uint32_t heat)
+static inline bool slot_replace(atomic_u64 *slot, uint64_t word, uint32_t generation, uint64_t offset, uint32_t heat)
 {
-	uint64_t new_word = slot_with_heat(slot_pack(hash, generation, offset), heat);
+	uint64_t mark = word >> SLOT_TAG_SHIFT << SLOT_TAG_SHIFT; /* of the same hash */
+	uint64_t new_word = slot_pack_marked(mark, generation, offset) | (uint64_t)heat << SLOT_HEAT_SHIFT;
 
 	/* R1 -> A1: a reader that finds the slot must find the object complete. */
 	if (!cas_acq_rel(slot, &word, new_word))

@@ -155,3 +155,14 @@ void allocate_cancel(struct allocator *allocator, struct epoch_reader *reader, c
 		                       allocation->generation };
 	epoch_unpin_write(reader);
 }
+
+void allocate_cancel_last(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
+                          uint32_t slab, uint64_t size)
+{
+	const struct allocator_run *run = &allocator->runs[slab];
+	const struct allocation last = {
+		run->next - size, size, run->end, run->segment, run->generation, slab,
+	};
+
+	allocate_cancel(allocator, reader, arena, &last);
+}

@@ -69,6 +69,10 @@ static inline __attribute__((always_inline)) bool allocate_in_run(struct allocat
 	return true;
 }
 
+/* As allocate_cancel, of what allocate_in_run gave last, for who keeps no more of it than this. */
+void allocate_cancel_last(struct allocator *allocator, struct epoch_reader *reader, const struct arena *arena,
+                          uint32_t slab, uint64_t size);
+
 /*
  * Reserves room in a pool for an object of size bytes (object_size) that expires at expires_ms (0: never) and pins its
  * segment for writing. The caller writes the object, and either publishes it and calls allocate_commit, or allocate_cancel.

@@ -57,7 +57,7 @@ if sound --only set; then count "larder as it is" yes; else count "larder as it 
 mutant "published before it is complete" libshm/cache/write.c \
 	's/(\tobject_complete\(arena, room\.offset, plan\);\n)(\tresult = publish\(writer, room\.generation[^\n]*\n)/$2$1/' "set, "
 mutant "replaced before the new object is complete" libshm/cache/replace.c \
-	's/(\tobject_complete\(arena, room\.offset, plan\);\n)(.*?\t\treturn false;\n\t\}\n)/$2$1/s' "set, "
+	's/(\tobject_complete\(arena, room\.offset, &plan\);\n)(.*?\t\treturn false;\n\t\}\n)/$2$1/s' "set, "
 mutant "the intent is cleared before the object is placed" libshm/index/index.c \
 	's/(\tif \(slot && word && slot_is_empty.*?\n)(\tfailpoint\("publish.intent_placed"\);\n)(.*?control_without_intent\(control\)\);\n)/$3$1/s' "set, "
 mutant "an overflow bucket is linked before the object is in it" libshm/index/index.c \

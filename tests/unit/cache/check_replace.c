@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/replace.h"
 
+#include <errno.h>
+
 #include "cache/usage.h"
 #include "tests/unit/support/writes.h"
 
@@ -81,6 +83,70 @@ START_TEST(test_gives_a_new_life)
 	world_advance(&world, 100000);
 	expect_value(&world, KEY, "(miss)");
 	expect_sound(&world);
+	world_stop(&world);
+}
+END_TEST
+
+/* What has neither life nor flags goes the same way, in both modes, or the general one. */
+START_TEST(test_sets)
+{
+	struct thread_line *line;
+	struct client client;
+	struct world world;
+	char text[VALUE_TEXT];
+	uint64_t version = 0, last;
+	struct larder_item item;
+
+	world_start(&world, MIB);
+	client_start_waiting(&world, &client, _i == 1, 0);
+	line = client.thread.reader.line;
+	ck_assert_int_eq(cache_set(&client.thread, KEY, strlen(KEY), OLD, strlen(OLD), &version), LARDER_OK);
+	ck_assert_str_eq(get(&world, KEY, text, &item), OLD);
+	ck_assert_uint_eq(item.version, version);
+	last = version;
+	ck_assert_int_eq(cache_set(&client.thread, KEY, strlen(KEY), NEW, strlen(NEW), &version), LARDER_OK);
+	ck_assert_uint_gt(version, last);
+	ck_assert_str_eq(get(&world, KEY, text, &item), NEW);
+	ck_assert_uint_eq(item.version, version);
+	ck_assert_uint_eq(item.flags, 0);
+	ck_assert_int_eq(cache_set(&client.thread, KEY, strlen(KEY), OLD, strlen(OLD), NULL), LARDER_OK);
+	ck_assert_int_eq(cache_set(&client.thread, "key", 3, OLD, strlen(OLD), NULL), LARDER_OK);
+	expect_value(&world, KEY, OLD);
+	expect_value(&world, "key", OLD);
+	ck_assert_int_eq(cache_set(&client.thread, KEY, strlen(KEY), NULL, 0, &version), LARDER_OK);
+	expect_value(&world, KEY, "");
+	ck_assert_uint_eq(load_relaxed(&line->sets), 5);
+	ck_assert_uint_eq(load_relaxed(&line->epoch), 0);
+	ck_assert_uint_eq(load_relaxed(&line->write_pin), 0);
+	ck_assert_uint_eq(load_relaxed(&line->index_pins[INDEX_PIN_SEGMENT]), 0);
+	ck_assert_int_eq(cache_set(&client.thread, NULL, 20, OLD, strlen(OLD), NULL), -EINVAL);
+	ck_assert_int_eq(cache_set(&client.thread, KEY, 0, OLD, strlen(OLD), NULL), -EINVAL);
+	ck_assert_int_eq(cache_set(&client.thread, KEY, strlen(KEY), NULL, 1, NULL), -EINVAL);
+	ck_assert_int_eq(cache_set(&client.thread, KEY, strlen(KEY), OLD, VALUE_BYTES_MAX + 1, NULL), -E2BIG);
+	expect_sound(&world);
+	client_stop(&client);
+	world_stop(&world);
+}
+END_TEST
+
+/* Time that stands still, or is behind that of the version there is, must not keep it from growing. */
+START_TEST(test_version_grows_whatever_the_time_is)
+{
+	struct write_request request = write_of(WRITE_SET, KEY, NEW);
+	struct write_result result;
+	struct index_chain chain;
+	struct world world;
+	struct object *object;
+
+	world_start(&world, MIB);
+	put(&world, KEY, OLD);
+	find(&world, &chain);
+	object = chain.object.object;
+	object->version += UINT64_C(1) << 40; /* days ahead */
+	ck_assert(cache_replace(&world.self.thread, &request, &result));
+	ck_assert_uint_eq(result.version, object->version + 1);
+	ck_assert_int_eq(cache_set(&world.self.thread, KEY, strlen(KEY), OLD, strlen(OLD), &result.version), LARDER_OK);
+	ck_assert_uint_eq(result.version, object->version + 2);
 	world_stop(&world);
 }
 END_TEST
@@ -215,6 +281,8 @@ int main(void)
 
 	tcase_add_loop_test(tests, test_replaces, 0, 2);
 	tcase_add_test(tests, test_gives_a_new_life);
+	tcase_add_loop_test(tests, test_sets, 0, 2);
+	tcase_add_test(tests, test_version_grows_whatever_the_time_is);
 	tcase_add_test(tests, test_other_requests);
 	tcase_add_test(tests, test_keys_without_an_object_to_replace);
 	tcase_add_test(tests, test_frozen_slot);

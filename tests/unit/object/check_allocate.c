@@ -79,6 +79,29 @@ START_TEST(test_segment_is_pinned_while_the_object_is_written)
 }
 END_TEST
 
+START_TEST(test_what_was_given_last_is_cancelled)
+{
+	struct world world;
+	struct allocation before, room, again;
+	struct object *object;
+
+	world_start(&world, MIB);
+	before = room_of(&world.self, 64, 0);
+	ck_assert_int_eq(begin(&world.self, 96, 0, &room), 0);
+	object = (struct object *)(void *)(world.arena->base + room.offset);
+	store_relaxed(&object->head, 1);
+	allocate_cancel_last(world.self.thread.allocator, &world.self.thread.reader, world.arena, room.slab, 96);
+	ck_assert_uint_eq(pinned(&world.self), 0);
+	ck_assert_uint_eq(load_relaxed(&object->head), 0);
+	again = room_of(&world.self, 32, 0);
+	ck_assert_uint_eq(again.offset, before.offset + 64);
+	ck_assert_uint_eq(again.end, before.end);
+	ck_assert_uint_eq(again.segment, before.segment);
+	ck_assert_uint_eq(again.generation, before.generation);
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_each_class_has_its_own_run)
 {
 	struct world world;
@@ -363,6 +386,7 @@ int main(void)
 
 	tcase_add_test(tests, test_objects_of_a_run_follow_each_other);
 	tcase_add_test(tests, test_segment_is_pinned_while_the_object_is_written);
+	tcase_add_test(tests, test_what_was_given_last_is_cancelled);
 	tcase_add_test(tests, test_each_class_has_its_own_run);
 	tcase_add_test(tests, test_segment_outlives_its_objects);
 	tcase_add_test(tests, test_runs_grow_with_their_objects);
