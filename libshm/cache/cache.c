@@ -7,6 +7,7 @@
 
 #include "base/failpoint.h"
 #include "base/platform.h"
+#include "cache/dead.h"
 
 static int attach_control(struct cache *cache, int control_fd, bool force_fenced, uint32_t timeout_ms,
                           struct fault *fault)
@@ -110,6 +111,7 @@ void cache_thread_stop(struct cache_thread *thread)
 	atomic_u64 *word = &thread->cache->lines_in_use[thread->line / 64];
 	uint64_t bit = UINT64_C(1) << thread->line % 64;
 
+	dead_tell(thread);
 	store_relaxed(&thread->reader.line->epoch, 0);
 	store_relaxed(&thread->reader.line->write_pin, 0);
 	for (int i = 0; i < INDEX_PINS; i++)

@@ -29,6 +29,11 @@ struct cache {
 };
 
 #define CACHE_RECENT_BITS 6
+#define DEAD_NOTES 8u
+
+struct dead_note {
+	uint32_t segment, generation, units;
+};
 
 /* One thread's use of it. */
 struct cache_thread {
@@ -37,6 +42,8 @@ struct cache_thread {
 	struct epoch_reader reader;
 	uint32_t line;
 	uint32_t shard;
+	uint32_t dead_count;
+	struct dead_note dead[DEAD_NOTES];       /* what it has replaced and not counted yet (dead.h) */
 	uint64_t recent[1 << CACHE_RECENT_BITS]; /* objects whose heat it raised not long ago (heat.h) */
 	uint64_t recent_usage;                   /* the hash of the key whose use it reported last (usage.h) */
 };

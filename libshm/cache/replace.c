@@ -9,6 +9,7 @@
 #include "cache/replace.h"
 
 #include "base/failpoint.h"
+#include "cache/dead.h"
 #include "cache/internal.h"
 #include "cache/plain.h"
 #include "cache/usage.h"
@@ -90,7 +91,7 @@ static inline __attribute__((always_inline)) bool put(struct cache_thread *threa
 	}
 	allocate_commit(reader);
 	failpoint("replace.committed");
-	segment_add_dead(arena, old_segment, plain_size(&found->old));
+	dead_note(thread, old_segment, old_state.generation, plain_size(&found->old));
 	*ret_version = plan.version;
 	return true;
 }

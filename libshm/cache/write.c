@@ -14,6 +14,7 @@
 #include "arena/ghost.h"
 #include "base/failpoint.h"
 #include "base/platform.h"
+#include "cache/dead.h"
 #include "cache/internal.h"
 #include "cache/large.h"
 #include "cache/replace.h"
@@ -470,6 +471,7 @@ static bool wait_for_room(const struct cache *cache, const struct writer *writer
 		return false;
 	if (wanted == ATTEMPT_NO_SLOT && !index_will_grow(&cache->arena, &writer->chain))
 		return false;
+	dead_tell(writer->thread);
 	cache_wake_keeper(cache);
 	failpoint("write.waiting");
 	/* Nobody wakes those who wait when larderd ends, so they look. */

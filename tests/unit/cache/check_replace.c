@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "cache/dead.h"
 #include "cache/usage.h"
 #include "tests/unit/support/writes.h"
 
@@ -56,6 +57,7 @@ START_TEST(test_replaces)
 	ck_assert_uint_eq(item.ttl_ms, 0);
 	ck_assert_int_eq(after.found, before.found);
 	ck_assert_uint_eq(slot_heat(after.words[after.found]), slot_heat(before.words[before.found]) + 1);
+	dead_tell(&world.self.thread);
 	ck_assert_uint_eq(load_relaxed(&world.arena->table[segment_of(world.arena, before.object.offset)].dead_units),
 	                  dead + before.object.size / OBJECT_UNIT);
 	ck_assert_uint_eq(load_relaxed(&world.self.thread.reader.line->sets), 3);
