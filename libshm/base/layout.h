@@ -17,7 +17,7 @@
 #include "base/atomics.h"
 
 #ifndef LAYOUT_VERSION /* a test of upgrades makes a larderd of another layout */
-#define LAYOUT_VERSION 5
+#define LAYOUT_VERSION 6
 #endif
 #define ARENA_MAGIC UINT64_C(0x414e4552414c4452) /* "RDLARENA": an arena */
 #define CONTROL_MAGIC UINT64_C(0x4c5254434c4452) /* "RDLCTRL": a control page */
@@ -290,12 +290,13 @@ struct ghost_line {
 #define PIN_SHARDS 8
 #define INDEX_PINS 2 /* a split is done in two segments at a time */
 
-/* One thread of the client. Written by that thread; epoch also by the keeper when it revokes. */
+/* One thread of the client. Written by that thread; epoch also by the keeper when it revokes, view_pin by who releases the view. */
 struct thread_line {
 	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* 0: outside; else the epoch in which it entered, or EPOCH_REVOKED */
 	atomic_u64 write_pin;                    /* segment + 1 into which it writes at the moment; 0: none */
 	atomic_u64 index_pins[INDEX_PINS];       /* segments + 1 of the index that it is about to change; 0: none */
 	atomic_u64 hits, misses, sets, deletes;  /* counters */
+	atomic_u64 view_pin; /* segment + 1 of one view; 0: none. Further ones are counted in pins */
 };
 #define EPOCH_REVOKED UINT64_MAX
 
@@ -329,7 +330,7 @@ struct control_page {
 	_Alignas(PRIVATE_LINE) atomic_u64 usage_count; /* usages ever written */
 	_Alignas(PRIVATE_LINE) struct usage usages[USAGES];
 	_Alignas(PRIVATE_LINE) struct thread_line threads[THREADS_MAX];
-	/* atomic_u32 pins[PIN_SHARDS][segment_count]: how many views hold a segment back */
+	/* atomic_u32 pins[PIN_SHARDS][segment_count]: how many views hold a segment back, but for those in the lines */
 };
 
 _Static_assert(sizeof(struct segment_entry) == CACHE_LINE, "a segment entry is a cache line");
@@ -403,6 +404,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct thread_line, write_pin),
 		offsetof(struct thread_line, index_pins),
 		offsetof(struct thread_line, misses),
+		offsetof(struct thread_line, view_pin),
 		offsetof(struct control_page, threads),
 		sizeof(struct control_page),
 	};

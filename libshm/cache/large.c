@@ -9,15 +9,15 @@
 
 int large_copy_out(struct cache_thread *thread, const struct object_view *object, void *buffer, size_t buffer_size)
 {
-	uint32_t segment = segment_of(&thread->cache->arena, object->offset);
+	uint32_t segment = segment_of(&thread->cache->arena, object->offset), shard;
 	size_t size = object->value_size < buffer_size ? object->value_size : buffer_size;
 	bool valid;
 
-	pin(thread, segment);
+	shard = pin(thread, segment);
 	valid = epoch_exit(&thread->reader);
 	if (valid && size)
 		memcpy(buffer, object->value, size);
-	unpin(thread->cache, thread->shard, segment);
+	unpin(thread->cache, shard, segment);
 	if (!valid)
 		return -EAGAIN;
 	return object->value_size <= buffer_size ? LARDER_OK : LARDER_TRUNCATED;
@@ -59,7 +59,7 @@ void large_plan_value(struct large *large, struct cache_thread *thread, const st
 		return;
 	}
 	large->pinned = segment_of(&thread->cache->arena, old->offset) + 1;
-	pin(thread, large->pinned - 1);
+	large->shard = pin(thread, large->pinned - 1);
 }
 
 void large_fill(struct large *large, struct cache_thread *thread, bool valid)
@@ -75,7 +75,7 @@ void large_fill(struct large *large, struct cache_thread *thread, bool valid)
 		large->state = LARGE_FILLED;
 	}
 	if (large->pinned)
-		unpin(thread->cache, thread->shard, large->pinned - 1);
+		unpin(thread->cache, large->shard, large->pinned - 1);
 }
 
 void large_let_go(struct large *large, struct cache_thread *thread)

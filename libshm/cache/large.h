@@ -41,6 +41,7 @@ struct large {
 	struct value_parts parts;
 	char text[24];
 	uint32_t pinned; /* segment + 1 in which the old value is */
+	uint32_t shard;  /* of that pin */
 };
 
 /* Inside a section: whether the room suits what is wanted now, and whether the value is in it. */

@@ -232,13 +232,12 @@ static inline int pin_in_place(struct cache_thread *thread, const struct object_
 
 	if (__builtin_expect(cache_expired_coarsely(arena, object->expires_ms, &ttl_ms), 0))
 		return LARDER_MISS;
-	ret_view->shard = thread->shard;
 	if (__builtin_expect(object->counter != NULL, 0)) {
 		ret_view->size = number_format(counter_read(object->counter, &version), ret_view->text);
 		ret_view->data = ret_view->text;
 	} else {
 		ret_view->segment = (uint32_t)(object->offset >> arena->segment_shift);
-		pin(thread, ret_view->segment);
+		ret_view->shard = pin(thread, ret_view->segment);
 		ret_view->size = object->value_size;
 		ret_view->data = object->value;
 	}
@@ -261,7 +260,7 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
 		if (epoch_exit(&thread->reader))
 			break;
 		if (ret_view->segment != NO_SEGMENT)
-			unpin(thread->cache, thread->shard, ret_view->segment);
+			unpin(thread->cache, ret_view->shard, ret_view->segment);
 		result = LARDER_MISS;
 		if (attempt == READ_ATTEMPTS)
 			break;
@@ -327,10 +326,9 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	    __builtin_expect(plain_open(arena, guess, key, key_size, &plain), 1) &&
 	    __builtin_expect(!cache_expired_coarsely(arena, plain.expires_ms, &ttl_ms), 1)) {
 		segment = (uint32_t)(slot_offset(guess) >> arena->segment_shift);
-		pin(thread, segment);
+		ret_view->shard = pin(thread, segment);
 		ret_view->data = plain.value;
 		ret_view->size = plain.value_size;
-		ret_view->shard = thread->shard;
 		ret_view->segment = segment;
 		describe_plain(&plain, ttl_ms, &ret_view->item);
 		if (heat_counts(guess))
@@ -339,7 +337,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 			count(&line->hits, 1);
 			return LARDER_OK;
 		}
-		unpin(thread->cache, thread->shard, segment);
+		unpin(thread->cache, ret_view->shard, segment);
 		epoch_enter(&thread->reader);
 		guess = SLOT_LINK;
 	}
@@ -348,7 +346,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 
 void cache_release(struct cache *cache, struct larder_view *view)
 {
-	if (view->data && view->segment < cache->arena.segment_count && view->shard < PIN_SHARDS)
+	if (view->data && view->segment < cache->arena.segment_count)
 		unpin(cache, view->shard, view->segment);
 	view->data = NULL;
 	view->segment = NO_SEGMENT;

@@ -154,4 +154,39 @@ static inline void epoch_unpin_index(struct epoch_reader *reader, enum index_pin
 	}
 }
 
+/*
+ * View pin: keeps an object in its place after the section in which it was found. As for an index pin: pin in the section, and believe
+ * it if the section was left in time. The line has room for one view; only its own thread sets the pin, and only where there is none,
+ * and only whoever releases that view takes it away, which any thread may. So the word has one writer at a time, and in plain mode
+ * neither needs more than a store.
+ * False: the line holds another view, and this one is not pinned.
+ */
+static inline __attribute__((always_inline)) bool epoch_pin_view(const struct epoch_reader *reader, uint32_t segment)
+{
+	atomic_u64 *pin = &reader->line->view_pin;
+
+	/* A17 <- R17: if another thread released the last view, the keeper may learn it only from the pin of the next. */
+	if (__builtin_expect(load_acquire(pin) != 0, 0))
+		return false;
+	if (__builtin_expect(reader->fenced, 0)) {
+		/* R27 -> A27: else both could miss each other, and a view be held of what is used again. */
+		(void)exchange_relaxed(pin, (uint64_t)segment + 1); /* epoch_leave has the fence */
+	} else {
+		/* R27 -> A27, by the keeper's membarrier; and if the keeper missed that the last view was released, it learns it here. */
+		store_release(pin, (uint64_t)segment + 1);
+		compiler_barrier();
+	}
+	return true;
+}
+
+/* Whoever holds the view; fenced: the mode of the process. */
+static inline __attribute__((always_inline)) void epoch_unpin_view(struct thread_line *line, bool fenced)
+{
+	/* R17 -> A17: the holder's loads are done when the keeper finds the pin gone. */
+	if (__builtin_expect(fenced, 0)) /* a store would hide from the next exchange, as in epoch_unpin_index */
+		(void)exchange_release(&line->view_pin, 0);
+	else
+		store_release(&line->view_pin, 0); /* R17 -> A17 */
+}
+
 #endif

@@ -18,7 +18,7 @@
 static uint64_t read_word(atomic_u64 *word)
 {
 	/*
-	 * A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7; A24 <- R24; A25 <- R25
+	 * A4 <- R4; A5 <- R5; A6 <- R6; A7 <- R7; A17 <- R17; A24 <- R24; A25 <- R25; A27 <- R27
 	 * R16 -> A16: whoever writes the word only later sees what was unlinked, condemned or revoked before.
 	 */
 	return fetch_add_acq_rel(word, 0);
@@ -125,7 +125,8 @@ bool grace_index_pinned(const struct control *control, uint32_t segment)
 	return false;
 }
 
-bool grace_view_pinned(const struct control *control, uint32_t segment)
+/* Whether a view holds the segment for which there was no room in a line. */
+static bool view_counted(const struct control *control, uint32_t segment)
 {
 	for (uint32_t shard = 0; shard < PIN_SHARDS; shard++)
 		/* A17 <- R17; R16 -> A16: as in read_word */
@@ -134,16 +135,27 @@ bool grace_view_pinned(const struct control *control, uint32_t segment)
 	return false;
 }
 
+bool grace_view_pinned(const struct control *control, uint32_t segment)
+{
+	uint32_t count = lines(control);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (read_word(&control->page->threads[i].view_pin) == (uint64_t)segment + 1)
+			return true;
+	return view_counted(control, segment);
+}
+
 bool grace_idle(const struct control *control)
 {
 	uint32_t count = lines(control);
 
 	for (uint32_t i = 0; i < count; i++)
 		if (read_word(&control->page->threads[i].epoch) != 0 || /* index pins are set in sections only */
-		    read_word(&control->page->threads[i].write_pin) != 0)
+		    read_word(&control->page->threads[i].write_pin) != 0 ||
+		    read_word(&control->page->threads[i].view_pin) != 0)
 			return false;
 	for (uint32_t segment = 0; segment < control->segment_count; segment++)
-		if (grace_view_pinned(control, segment))
+		if (view_counted(control, segment))
 			return false;
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/support/views.h"
 
 #define BUFFER_BYTES (1u << 17)
 #define VALUE_BYTES (1u << 16)
@@ -337,8 +338,7 @@ static void expect_idle(const struct party *party)
 	const struct thread_line *line = party->thread.reader.line;
 
 	FUZZ_EXPECT(load_relaxed(&line->epoch) == 0 && load_relaxed(&line->write_pin) == 0);
-	for (uint32_t i = 0; i < PIN_SHARDS * party->cache.control.segment_count; i++)
-		FUZZ_EXPECT(load_relaxed(&party->cache.control.pins[i]) == 0);
+	FUZZ_EXPECT(views_held(&party->cache.control) == 0);
 }
 
 void play_end(struct play *play)

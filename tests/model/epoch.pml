@@ -10,6 +10,9 @@
  *  - when a writer publishes, and when somebody adds in place.
  * Besides: only one writer writes in a segment, nothing is recycled under it, and no slot word outlives its memory.
  *
+ * A view's pin is a word of its thread's line, or if that holds another view already, a count. Whoever has the view at last takes the
+ * pin away: the thread, or one to which it was handed (RUN 8).
+ *
  * The keeper's patience is a free choice: it revokes at once, late or never. A killed keeper's successor knows what the
  * state words say, nothing else: it reopens a CONDEMNED segment, whose memory is untouched, and gives a RETIRED one a grace
  * period of its own. A killed writer's pin and epoch word are cleared on the proof of its death. A stopped process is one
@@ -37,7 +40,10 @@ byte slot;
 byte epoch = 1;
 byte line[CLIENTS];                 /* epoch words */
 byte write_pin[CLIENTS] = NOBODY;
-byte view_pins[SEGMENTS];
+byte view_pin[CLIENTS] = NOBODY;    /* of the one view that the line has room for */
+byte view_pins[SEGMENTS];           /* how many others there are */
+byte handed;                        /* a view on its way to who releases it: its word */
+bool handed_in_line;
 byte owner[SEGMENTS] = NOBODY;      /* ghost: who is writing there */
 byte recycled;
 bool killed[5];
@@ -85,25 +91,57 @@ proctype Reader(byte me, times) {
 	od
 }
 
+/* Pins what was found. Others may come between the look at the line and the store, but only to take a pin away. */
+inline pin_view(s) {
+#ifdef BROKEN_OVER_ANOTHER
+	in_line = true;
+#else
+	in_line = (view_pin[me] == NOBODY);
+#endif
+	if :: in_line -> view_pin[me] = s :: else -> view_pins[s]++ fi
+}
+
+/* By anybody, of the line of this client. */
+inline unpin_view(client, s, is_in_line) {
+	if :: is_in_line -> view_pin[client] = NOBODY :: else -> view_pins[s]-- fi
+}
+
+/* Somebody else releases what the viewer took. */
+proctype Holder(byte client) {
+end_waiting:
+	do
+	:: handed != EMPTY ->
+		assert(cell[SEGMENT(handed)] == GENERATION(handed)); /* at any time before the next step */
+		unpin_view(client, SEGMENT(handed), handed_in_line);
+		d_step { handed = EMPTY; handed_in_line = false }
+	od
+}
+
 proctype Viewer(byte me, times) {
-	byte entered, w; bool ok;
+	byte entered, w; bool ok, in_line;
 	do
 	:: times > 0 ->
 		enter();
 		w = slot;
 #ifdef BROKEN_PIN_LATE
 		leave();
-		if :: w != EMPTY -> view_pins[SEGMENT(w)]++ :: else fi;
+		if :: w != EMPTY -> pin_view(SEGMENT(w)) :: else fi;
 #else
-		if :: w != EMPTY -> view_pins[SEGMENT(w)]++ :: else fi;
+		if :: w != EMPTY -> pin_view(SEGMENT(w)) :: else fi;
 		leave();
 #endif
 		if
 		:: w != EMPTY && ok -> assert(cell[SEGMENT(w)] == GENERATION(w)) /* at any time before the next step */
 		:: else
 		fi;
-		if :: w != EMPTY -> view_pins[SEGMENT(w)]-- :: else fi;
-		atomic { times = times - ok; entered = 0; w = 0; ok = false }
+		if
+#if RUN == 8
+		:: d_step { w != EMPTY && ok && handed == EMPTY -> handed = w; handed_in_line = in_line }
+#endif
+		:: w != EMPTY -> unpin_view(me, SEGMENT(w), in_line)
+		:: w == EMPTY
+		fi;
+		atomic { times = times - ok; entered = 0; w = 0; ok = false; in_line = false }
 	:: else -> break
 	od
 }
@@ -227,6 +265,10 @@ end_idle:
 #ifndef BROKEN_EPOCH_FIRST
 			grace_period();
 #endif
+#ifndef BROKEN_NO_LOOK_AT_LINES
+			i = 0;
+			do :: i < CLIENTS -> view_pin[i] != s; i++ :: else -> break od;
+#endif
 			view_pins[s] == 0;
 			state[s] = RETIRED;
 			recycle();
@@ -268,6 +310,8 @@ init {
 		run Viewer(0, 2); run Kill(KEEPER)
 #elif RUN == 7
 		run Writer(0, 1); run Kill(KEEPER)
+#elif RUN == 8
+		run Viewer(0, 2); run Holder(0); run Writer(1, 1)
 #endif
 	}
 }

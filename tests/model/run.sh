@@ -162,9 +162,12 @@ add pass     epoch   -DRECYCLES=2 -DRUN=4
 add pass     epoch   -DRECYCLES=2 -DRUN=5
 add pass     epoch   -DRECYCLES=2 -DRUN=6
 add pass     epoch   -DRECYCLES=2 -DRUN=7
+add pass     epoch   -DRECYCLES=2 -DRUN=8
 add caught   epoch   -DRECYCLES=2 -DRUN=1 -DBROKEN_NO_EXIT_CHECK
 add caught   epoch   -DRECYCLES=2 -DRUN=1 -DBROKEN_EPOCH_FIRST
 add caught   epoch   -DRECYCLES=2 -DRUN=2 -DBROKEN_PIN_LATE
+add caught   epoch   -DRECYCLES=2 -DRUN=2 -DBROKEN_NO_LOOK_AT_LINES
+add caught   epoch   -DRECYCLES=2 -DRUN=8 -DBROKEN_OVER_ANOTHER
 add caught   epoch   -DRECYCLES=2 -DRUN=3 -DBROKEN_CHECK_BEFORE_PIN
 add caught   epoch   -DRECYCLES=2 -DRUN=3 -DBROKEN_NO_WRITE_PIN_WAIT
 add caught   epoch   -DRECYCLES=2 -DRUN=4 -DBROKEN_ADD_UNPINNED

@@ -3,6 +3,7 @@
 #include "daemon/growth.h"
 #include "index/split.h"
 #include "tests/step/scenario.h"
+#include "tests/support/views.h"
 
 #define NEVER_MS 1000000000u
 #define SHORT_LIFE_MS 1500
@@ -162,12 +163,7 @@ static bool has_intent(const struct scene *scene)
 
 static bool has_view(const struct scene *scene)
 {
-	const struct control *page = &scene->stage.page[ROLE_DEAD];
-
-	for (uint32_t pin = 0; pin < PIN_SHARDS * page->segment_count; pin++)
-		if (load_relaxed(&page->pins[pin]))
-			return true;
-	return false;
+	return views_held(&scene->stage.page[ROLE_DEAD]) != 0;
 }
 
 /* ---- what is stepped ------------------------------------------------------------------------------------------------------ */

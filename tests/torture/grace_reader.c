@@ -25,6 +25,7 @@ struct reader {
 	struct random random;
 	uint64_t sections;
 	bool viewing;
+	bool in_line; /* the view's pin */
 	uint64_t view, view_until_ms;
 };
 
@@ -56,23 +57,39 @@ static void note(atomic_u64 ages[GRACE_AGES + 1], uint64_t age)
 	fetch_add_relaxed(&ages[age < GRACE_AGES ? age : GRACE_AGES], 1);
 }
 
-/* What a view holds does not age. */
-static void look_at_view(struct reader *reader)
+/* In the line or, as if there were another view already, in the counters. */
+static void pin(struct reader *reader, uint64_t element)
+{
+	reader->in_line = random_below(&reader->random, 4) != 0 &&
+	                  epoch_pin_view(&reader->thread.reader, (uint32_t)element);
+	if (!reader->in_line) /* R6 -> A6 */
+		fetch_add_acq_rel(control_pin(&reader->thread.cache->control, reader->thread.shard, (uint32_t)element),
+		                  1);
+}
+
+static void unpin(struct reader *reader, uint64_t element)
 {
 	const struct cache *cache = reader->thread.cache;
 
+	if (reader->in_line)
+		epoch_unpin_view(reader->thread.reader.line, cache->fenced);
+	else /* R17 -> A17 */
+		fetch_sub_release(control_pin(&cache->control, reader->thread.shard, (uint32_t)element), 1);
+}
+
+/* What a view holds does not age. */
+static void look_at_view(struct reader *reader)
+{
 	note(reader->stage->ages, load_acquire(&reader->stage->element[reader->view].age));
 	if (monotonic_ms() < reader->view_until_ms)
 		return;
-	/* R17 -> A17 */
-	fetch_sub_release(control_pin(&cache->control, reader->thread.shard, (uint32_t)reader->view), 1);
+	unpin(reader, reader->view);
 	reader->viewing = false;
 }
 
 static void read_once(struct reader *reader)
 {
 	struct stage *stage = reader->stage;
-	const struct cache *cache = reader->thread.cache;
 	bool views = !reader->viewing && random_below(&reader->random, VIEW_SHARE) == 0, valid;
 	atomic_u64 *place = &stage->published[random_below(&reader->random, GRACE_PLACES)].element;
 	uint64_t element, age;
@@ -83,8 +100,7 @@ static void read_once(struct reader *reader)
 	element = load_acquire(place);
 	linger(reader);
 	if (views) {
-		/* R6 -> A6 */
-		fetch_add_acq_rel(control_pin(&cache->control, reader->thread.shard, (uint32_t)element), 1);
+		pin(reader, element);
 		linger(reader);
 	}
 	age = load_acquire(&stage->element[element].age);
@@ -97,8 +113,7 @@ static void read_once(struct reader *reader)
 		reader->view_until_ms = monotonic_ms() + random_below(&reader->random, VIEW_MS_MAX);
 		fetch_add_relaxed(&stage->views, 1);
 	} else if (views) {
-		fetch_sub_release(control_pin(&cache->control, reader->thread.shard, (uint32_t)element),
-		                  1); /* R17 -> A17 */
+		unpin(reader, element);
 	}
 }
 

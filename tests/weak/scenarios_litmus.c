@@ -16,7 +16,7 @@ static atomic_u64 *word;     /* 1: leads to the bytes */
 static unsigned char *bytes; /* 'a', then 'z' */
 static uint32_t segment;
 
-static void prepare(enum stage_mode mode, uint32_t at)
+static void lay_out(enum stage_mode mode, uint32_t at)
 {
 	stage_open(mode, 2);
 	segment = stage_arena->segment_count - 1;
@@ -26,6 +26,11 @@ static void prepare(enum stage_mode mode, uint32_t at)
 	bytes[0] = 'a';
 	store_relaxed(&stage_arena->table[segment].state,
 	              segment_pack((struct segment_word){ .generation = 1, .state = SEGMENT_OPEN }));
+}
+
+static void prepare(enum stage_mode mode, uint32_t at)
+{
+	lay_out(mode, at);
 	stage_share();
 }
 
@@ -206,6 +211,7 @@ static void read_and_ask(void)
 	epoch_exit(reader);
 }
 
+/* One more of the thread's views: it is counted. */
 static void view(void)
 {
 	struct epoch_reader *reader = &stage_threads[0].reader;
@@ -221,6 +227,100 @@ static void view(void)
 		weak_expect(bytes[0] == 'a');
 	fetch_sub_release(pin, 1);
 }
+
+/* ---- a view in its thread's line: R17, R27 ---------------------------------------------------------------------------------- */
+
+static void unpin_view(void)
+{
+	epoch_unpin_view(stage_threads[0].reader.line, stage_threads[0].reader.fenced);
+}
+
+static void view_in_line(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+	bool pinned = false;
+
+	epoch_enter(reader);
+	if (load_acquire(word))
+		pinned = epoch_pin_view(reader, segment);
+	if (epoch_exit(reader) && pinned)
+		weak_expect(bytes[0] == 'a');
+	if (pinned)
+		unpin_view();
+}
+
+/* Of another segment, by which alone the keeper may learn that a view was released before. */
+static void view_elsewhere(void)
+{
+	struct epoch_reader *reader = &stage_threads[0].reader;
+	bool pinned;
+
+	epoch_enter(reader);
+	pinned = epoch_pin_view(reader, segment - 1);
+	epoch_exit(reader);
+	weak_pause();
+	if (pinned)
+		unpin_view();
+}
+
+static void view_twice(void)
+{
+	view_in_line();
+	view_elsewhere();
+}
+
+/* A view that the thread of the line has taken before, and another one has now: of the segment, or of the one before it. */
+static void hold(enum stage_mode mode, uint32_t before)
+{
+	lay_out(mode, BYTES_AT);
+	store_relaxed(&stage_threads[0].reader.line->view_pin, segment - before + 1);
+	stage_share();
+}
+
+static void plain_held(void)
+{
+	hold(STAGE_PLAIN, 0);
+}
+
+static void fenced_held(void)
+{
+	hold(STAGE_FENCED, 0);
+}
+
+static void plain_held_elsewhere(void)
+{
+	hold(STAGE_PLAIN, 1);
+}
+
+static void fenced_held_elsewhere(void)
+{
+	hold(STAGE_FENCED, 1);
+}
+
+static void look_and_release(void)
+{
+	weak_expect(bytes[0] == 'a');
+	unpin_view();
+}
+
+static void reuse_after_views(void)
+{
+	const struct control *control = &stage_world.self.cache.control;
+	uint64_t epoch;
+
+	store_release(word, 0);
+	epoch = grace_begin(stage_arena, load_relaxed(&stage_arena->header->epoch));
+	weak_expect(grace_barrier(stage_arena) == 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		if (grace_oldest(control) >= epoch && !grace_view_pinned(control, segment)) {
+			bytes[0] = 'z';
+			return;
+		}
+		weak_pause();
+	}
+}
+
+/* ---- who revokes ------------------------------------------------------------------------------------------------------------ */
 
 static void revoke_section(void)
 {
@@ -326,6 +426,14 @@ const struct weak_scenario weak_scenarios_litmus[] = {
 	{ "litmus-view-fenced", 4, fenced, { view, revoke_and_look }, NULL },
 	{ "litmus-change-plain", 4, plain, { change_pinned, revoke_and_wait }, NULL },
 	{ "litmus-change-fenced", 4, fenced, { change_pinned, revoke_and_wait }, NULL },
+	{ "litmus-line-plain", 6, plain, { view_in_line, revoke_and_look }, NULL },
+	{ "litmus-line-fenced", 6, fenced, { view_in_line, revoke_and_look }, NULL },
+	{ "litmus-views-plain", 6, plain, { view_twice, reuse_after_views }, NULL },
+	{ "litmus-views-fenced", 6, fenced, { view_twice, reuse_after_views }, NULL },
+	{ "litmus-handed-plain", 4, plain_held, { view_elsewhere, reuse_after_views, look_and_release }, NULL },
+	{ "litmus-handed-fenced", 4, fenced_held, { view_elsewhere, reuse_after_views, look_and_release }, NULL },
+	{ "litmus-freed-plain", 4, plain_held_elsewhere, { view_in_line, revoke_and_look, unpin_view }, NULL },
+	{ "litmus-freed-fenced", 4, fenced_held_elsewhere, { view_in_line, revoke_and_look, unpin_view }, NULL },
 	{ "litmus-reuse-fenced", 4, fenced, { read_and_leave, revoke_and_reuse }, NULL },
 	{ 0 },
 };

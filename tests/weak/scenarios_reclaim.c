@@ -85,6 +85,13 @@ static void view_a(void)
 	weak_expect(letter == 'a' || letter == 0);
 }
 
+/* The thread's line holds another view already. */
+static void view_one_more(void)
+{
+	store_relaxed(&stage_threads[0].reader.line->view_pin, 1);
+	view_a();
+}
+
 /* What goes where the first object was. */
 static void get_new(void)
 {
@@ -267,6 +274,8 @@ const struct weak_scenario weak_scenarios_reclaim[] = {
 	{ "reclaim-get-new", 2, fenced, { get_new, keep_patiently, set_another }, check_slots },
 	{ "reclaim-view-plain", 1, plain, { view_a, keep_patiently, set_another }, check_slots },
 	{ "reclaim-view-fenced", 2, fenced, { view_a, keep_patiently, set_another }, check_slots },
+	{ "reclaim-views-plain", 1, plain, { view_one_more, keep_patiently, set_another }, check_slots },
+	{ "reclaim-views-fenced", 1, fenced, { view_one_more, keep_patiently, set_another }, check_slots },
 	{ "reclaim-newcomer-plain", 1, plain_newcomer, { begin_and_get, keep_patiently, set_another }, check_slots },
 	{ "reclaim-newcomer-fenced", 2, fenced_newcomer, { begin_and_get, keep_patiently, set_another }, check_slots },
 	{ "reclaim-set-plain", 2, plain, { set_in_run, keep_patiently, set_another }, check_slots },
@@ -283,6 +292,8 @@ const struct weak_scenario weak_scenarios_reclaim[] = {
 	{ "revoke-get-fenced", 2, fenced, { get_a, keep_impatiently, set_another }, check_slots },
 	{ "revoke-view-plain", 1, plain, { view_a, keep_impatiently, set_another }, check_slots },
 	{ "revoke-view-fenced", 2, fenced, { view_a, keep_impatiently, set_another }, check_slots },
+	{ "revoke-views-plain", 1, plain, { view_one_more, keep_impatiently, set_another }, check_slots },
+	{ "revoke-views-fenced", 1, fenced, { view_one_more, keep_impatiently, set_another }, check_slots },
 	{ "revoke-set-plain", 1, plain, { set_in_run, keep_impatiently, set_another }, check_slots },
 	{ "revoke-set-fenced", 1, fenced, { set_in_run, keep_impatiently, set_another }, check_slots },
 	{ "revoke-counter-plain", 1, plain_counter, { count_on, keep_impatiently, set_another }, check_slots },

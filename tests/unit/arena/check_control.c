@@ -28,7 +28,8 @@ START_TEST(test_new_page_is_empty_and_sealed)
 	ck_assert_uint_eq(load_relaxed(&control.page->fenced), 0);
 	ck_assert_uint_eq(load_relaxed(&control.page->thread_high), 0);
 	for (int i = 0; i < THREADS_MAX; i++)
-		ck_assert(control.page->threads[i].epoch == 0 && control.page->threads[i].write_pin == 0);
+		ck_assert(control.page->threads[i].epoch == 0 && control.page->threads[i].write_pin == 0 &&
+		          control.page->threads[i].view_pin == 0);
 	for (uint32_t shard = 0; shard < PIN_SHARDS; shard++)
 		for (uint32_t segment = 0; segment < 100; segment++)
 			ck_assert(load_relaxed(control_pin(&control, shard, segment)) == 0);

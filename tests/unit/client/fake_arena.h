@@ -8,6 +8,7 @@
 #include "arena/lease.h"
 #include "base/atomics.h"
 #include "larder.h"
+#include "tests/support/views.h"
 #include "tests/unit/client/fake.h"
 
 #define FAKE_CLIENTS_MAX 4096
@@ -120,13 +121,7 @@ static inline const struct control *fake_arena_control(struct fake_arena *server
 /* How many views a client holds. */
 static inline uint32_t fake_arena_pins(struct fake_arena *server, uint32_t client)
 {
-	const struct control *control = fake_arena_control(server, client);
-	uint32_t pins = 0;
-
-	for (uint32_t shard = 0; shard < PIN_SHARDS; shard++)
-		for (uint32_t segment = 0; segment < server->arena.segment_count; segment++)
-			pins += load_relaxed(control_pin(control, shard, segment));
-	return pins;
+	return views_held(fake_arena_control(server, client));
 }
 
 #endif

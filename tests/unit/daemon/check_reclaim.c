@@ -364,23 +364,29 @@ START_TEST(test_nobody_is_revoked_in_vain)
 }
 END_TEST
 
-/* A thread that pinned a view just before it was revoked: the pin counts. */
+/* A thread that pinned a view just before it was revoked: the pin counts, in the line as in the counters. */
 START_TEST(test_pin_of_a_revoked_section_counts)
 {
 	struct house house;
 	uint32_t segments[CLASSES];
-	atomic_u32 *pin;
+	atomic_u32 *count;
+	atomic_u64 *pin;
 
 	house_start(&house, MIB, 0);
 	fill_classes(&house, segments);
 	epoch_enter(&house.guest.thread.reader);
-	pin = control_pin(&house.guest.cache.control, 3, segments[1]);
-	store_release(pin, 1);
+	pin = &house.guest.thread.reader.line->view_pin;
+	count = control_pin(&house.guest.cache.control, 3, segments[1]);
+	if (_i)
+		store_release(pin, (uint64_t)segments[1] + 1);
+	else
+		store_release(count, 1);
 	expire_all(&house);
 	while (house_state(&house, segments[0]) != SEGMENT_FREE)
 		reclaim_run(house.reclaim);
 	expect_free_but(&house, segments, 1);
 	store_release(pin, 0);
+	store_release(count, 0);
 	house_work(&house);
 	expect_free_but(&house, segments, CLASSES);
 	house_stop(&house);
@@ -536,7 +542,7 @@ int main(void)
 	tcase_add_test(tests, test_section_holds_what_was_unlinked_during_it);
 	tcase_add_test(tests, test_stalled_section_is_revoked);
 	tcase_add_test(tests, test_nobody_is_revoked_in_vain);
-	tcase_add_test(tests, test_pin_of_a_revoked_section_counts);
+	tcase_add_loop_test(tests, test_pin_of_a_revoked_section_counts, 0, 2);
 	tcase_add_test(tests, test_eviction_goes_on_past_a_held_segment);
 	tcase_add_test(tests, test_what_waits_for_its_turn_is_coming);
 	tcase_add_test(tests, test_counters_of_clients_are_added_up);

@@ -91,6 +91,29 @@ START_TEST(test_open_segment_can_be_pinned)
 }
 END_TEST
 
+START_TEST(test_line_has_room_for_one_view)
+{
+	struct world world;
+	struct epoch_reader *reader = &world.self.thread.reader;
+	const struct control *control = &world.self.cache.control;
+
+	world_start(&world, MIB);
+	for (int fenced = 0; fenced < 2; fenced++) {
+		reader->fenced = fenced;
+		ck_assert(epoch_pin_view(reader, 7));
+		ck_assert(!epoch_pin_view(reader, 8));
+		ck_assert(grace_view_pinned(control, 7) && !grace_view_pinned(control, 8));
+		epoch_unpin_view(reader->line, fenced);
+		ck_assert(!grace_view_pinned(control, 7));
+		ck_assert(epoch_pin_view(reader, 8));
+		ck_assert(grace_view_pinned(control, 8));
+		epoch_unpin_view(reader->line, fenced);
+		ck_assert(grace_idle(control));
+	}
+	world_stop(&world);
+}
+END_TEST
+
 static void expect_no_pin(struct world *world, uint32_t segment, uint32_t generation)
 {
 	struct epoch_reader *reader = &world->self.thread.reader;
@@ -262,6 +285,7 @@ int main(void)
 	tcase_add_test(tests, test_section_stays_in_the_epoch_in_which_it_began);
 	tcase_add_test(tests, test_revoked_section_is_not_valid);
 	tcase_add_test(tests, test_open_segment_can_be_pinned);
+	tcase_add_test(tests, test_line_has_room_for_one_view);
 	tcase_add_test(tests, test_pin_is_refused_unless_open_in_that_generation);
 	tcase_add_test(tests, test_nothing_changes_under_a_section);
 	tcase_add_test(tests, test_nothing_changes_under_a_section_that_stays_valid);

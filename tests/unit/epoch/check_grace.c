@@ -166,6 +166,24 @@ START_TEST(test_view_pin_in_any_shard_holds_its_segment_only)
 }
 END_TEST
 
+START_TEST(test_view_pin_in_a_line_holds_its_segment_only)
+{
+	struct page page;
+
+	page_start(&page, 2);
+	store_relaxed(&page.control->page->threads[1].view_pin, 5 + 1);
+	for (uint32_t segment = 0; segment < page.world.segments; segment++)
+		ck_assert_int_eq(grace_view_pinned(page.control, segment), segment == 5);
+	ck_assert_uint_eq(load_relaxed(&page.control->page->threads[1].view_pin), 5 + 1);
+	store_relaxed(&page.control->page->threads[2].view_pin, 9 + 1); /* a line never used */
+	ck_assert(!grace_view_pinned(page.control, 9));
+	store_relaxed(&page.control->page->threads[0].view_pin, UINT64_MAX); /* somebody has written over it */
+	for (uint32_t segment = 0; segment < page.world.segments; segment++)
+		ck_assert_int_eq(grace_view_pinned(page.control, segment), segment == 5);
+	page_stop(&page);
+}
+END_TEST
+
 START_TEST(test_idle_when_nothing_is_in_use)
 {
 	struct page page;
@@ -178,6 +196,9 @@ START_TEST(test_idle_when_nothing_is_in_use)
 	store_relaxed(&page.control->page->threads[2].write_pin, 1);
 	ck_assert(!grace_idle(page.control));
 	store_relaxed(&page.control->page->threads[2].write_pin, 0);
+	store_relaxed(&page.control->page->threads[3].view_pin, 1);
+	ck_assert(!grace_idle(page.control));
+	store_relaxed(&page.control->page->threads[3].view_pin, 0);
 	store_relaxed(control_pin(page.control, PIN_SHARDS - 1, page.world.segments - 1), 1);
 	ck_assert(!grace_idle(page.control));
 	store_relaxed(control_pin(page.control, PIN_SHARDS - 1, page.world.segments - 1), 0);
@@ -366,6 +387,7 @@ int main(void)
 	tcase_add_test(tests, test_write_pin_holds_its_segment_only);
 	tcase_add_test(tests, test_index_pins_hold_their_segments_only);
 	tcase_add_test(tests, test_view_pin_in_any_shard_holds_its_segment_only);
+	tcase_add_test(tests, test_view_pin_in_a_line_holds_its_segment_only);
 	tcase_add_test(tests, test_idle_when_nothing_is_in_use);
 	tcase_add_test(tests, test_keeper_or_section_sees_the_other);
 	tcase_add_test(tests, test_keeper_or_fenced_section_sees_the_other);
