@@ -87,12 +87,13 @@ int clients_add(struct clients *clients, struct control *control)
 	return 0;
 }
 
-void clients_remove(struct clients *clients, struct control *control)
+void clients_remove(struct clients *clients, struct control *control, struct cache_thread *keeper)
 {
 	for (uint32_t i = 0; i < clients->count; i++) {
 		if (clients->list[i].control != control)
 			continue;
 		add_counters(clients, &clients->list[i]);
+		heat_collect(keeper, control, &clients->list[i].samples);
 		clients->list[i] = clients->list[--clients->count];
 		break;
 	}

@@ -27,7 +27,7 @@ void clients_destroy(struct clients *clients);
 
 /* As reclaim_add_client and reclaim_remove_client. */
 int clients_add(struct clients *clients, struct control *control);
-void clients_remove(struct clients *clients, struct control *control);
+void clients_remove(struct clients *clients, struct control *control, struct cache_thread *keeper);
 
 /* Takes over what they counted and reported since the last time. */
 void clients_read(struct clients *clients, struct cache_thread *keeper);

@@ -41,7 +41,7 @@ int reclaim_add_client(struct reclaim *reclaim, struct control *control)
 
 void reclaim_remove_client(struct reclaim *reclaim, struct control *control)
 {
-	clients_remove(&reclaim->clients, control);
+	clients_remove(&reclaim->clients, control, reclaim->evacuator.keeper);
 }
 
 static void enter_stage(struct reclaim *reclaim, uint32_t segment, enum stage stage)
@@ -311,6 +311,8 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		reclaim_retired(reclaim, retired);
 		tell_writers(arena);
 	}
+	clients_read(&reclaim->clients,
+	             reclaim->evacuator.keeper); /* what they used is known before anything is evicted */
 	tenants_tell(&reclaim->tenants, &survey);
 	room_keep_limits(reclaim, &survey);
 	extents_sweep(reclaim);
@@ -318,7 +320,6 @@ uint32_t reclaim_run(struct reclaim *reclaim)
 		tell_writers(arena);
 	room_make(reclaim, &survey);
 	ghost_set_window(arena, evacuator_ghost_window(&reclaim->evacuator, survey.main_data));
-	clients_read(&reclaim->clients, reclaim->evacuator.keeper);
 	estimate_tell(&reclaim->estimate, &survey);
 	if (reclaim->in_work) {
 		if (order(reclaim))

@@ -289,14 +289,17 @@ struct ghost_line {
 #define THREADS_MAX 1024
 #define PIN_SHARDS 8
 #define INDEX_PINS 2 /* a split is done in two segments at a time */
+#define USES 16
 
-/* One thread of the client. Written by that thread; epoch also by the keeper when it revokes, view_pin by who releases the view. */
+/* One thread of the client. Written by that thread; epoch also by the keeper when it revokes, view_pin by who releases the view, and uses. */
 struct thread_line {
 	_Alignas(PRIVATE_LINE) atomic_u64 epoch; /* 0: outside; else the epoch in which it entered, or EPOCH_REVOKED */
 	atomic_u64 write_pin;                    /* segment + 1 into which it writes at the moment; 0: none */
 	atomic_u64 index_pins[INDEX_PINS];       /* segments + 1 of the index that it is about to change; 0: none */
 	atomic_u64 hits, misses, sets, deletes;  /* counters */
 	atomic_u64 view_pin; /* segment + 1 of one view; 0: none. Further ones are counted in pins */
+	/* Slot words of objects that it used and whose heat does not tell of that yet; 0: none. The keeper takes them away, too. */
+	_Alignas(PRIVATE_LINE) atomic_u64 uses[USES];
 };
 #define EPOCH_REVOKED UINT64_MAX
 
@@ -339,7 +342,7 @@ _Static_assert(sizeof(struct ghost_line) == CACHE_LINE, "a line of ghosts is a c
 _Static_assert(sizeof(struct object) == 16, "object header");
 _Static_assert(sizeof(struct chunk_header) == OBJECT_UNIT, "objects after it are aligned");
 _Static_assert(sizeof(struct counter) == 16, "counter");
-_Static_assert(sizeof(struct thread_line) == PRIVATE_LINE, "no two threads share a line");
+_Static_assert(sizeof(struct thread_line) % PRIVATE_LINE == 0, "no two threads share a line");
 _Static_assert(sizeof(struct arena_header) <= HEADER_BYTES, "header pages");
 _Static_assert(offsetof(struct arena_header, open_segment) == 4096, "the second page is for open_segment");
 _Static_assert(offsetof(struct arena_header, epoch) % PRIVATE_LINE == 0, "the epoch has a line of its own");
@@ -405,6 +408,8 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct thread_line, index_pins),
 		offsetof(struct thread_line, misses),
 		offsetof(struct thread_line, view_pin),
+		offsetof(struct thread_line, uses),
+		sizeof(struct thread_line),
 		offsetof(struct control_page, threads),
 		sizeof(struct control_page),
 	};

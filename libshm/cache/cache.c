@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/platform.h"
 #include "cache/dead.h"
+#include "cache/heat.h"
 
 static int attach_control(struct cache *cache, int control_fd, bool force_fenced, uint32_t timeout_ms,
                           struct fault *fault)
@@ -112,6 +113,7 @@ void cache_thread_stop(struct cache_thread *thread)
 	uint64_t bit = UINT64_C(1) << thread->line % 64;
 
 	dead_tell(thread);
+	heat_flush(thread);
 	store_relaxed(&thread->reader.line->epoch, 0);
 	store_relaxed(&thread->reader.line->write_pin, 0);
 	for (int i = 0; i < INDEX_PINS; i++)

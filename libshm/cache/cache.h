@@ -44,7 +44,8 @@ struct cache_thread {
 	uint32_t shard;
 	uint32_t dead_count;
 	struct dead_note dead[DEAD_NOTES];       /* what it has replaced and not counted yet (dead.h) */
-	uint64_t recent[1 << CACHE_RECENT_BITS]; /* objects whose heat it raised not long ago (heat.h) */
+	uint32_t use_count;                      /* of the line's uses that are in use (heat.h) */
+	uint64_t recent[1 << CACHE_RECENT_BITS]; /* objects whose use it noted not long ago (heat.h) */
 	uint64_t recent_usage;                   /* the hash of the key whose use it reported last (usage.h) */
 };
 

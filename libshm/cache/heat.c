@@ -3,79 +3,115 @@
 
 static void raise_word(atomic_u64 *slot, uint64_t word)
 {
-	uint32_t heat = slot_heat(word);
-
 	/* A frozen word is being copied by several helpers, who must all see the same. */
-	if (heat < HEAT_MAX && !(word & SLOT_FROZEN))
-		cas_relaxed(slot, &word, slot_with_heat(word, heat + 1));
+	if (slot_heat(word) < HEAT_MAX && !(word & SLOT_FROZEN))
+		cas_relaxed(slot, &word, slot_with_heat(word, slot_heat(word) + 1));
 }
 
-/* Whether this is a use that the slot should tell of. If not, the thread has told of it not long ago, or does now, in its control page. */
+/*
+ * The slot of the object to which a word referred when it was noted, and the segment that the slot is in; NULL: there is none any more. The word
+ * becomes the one that is there now. Inside a section. The word may be anybody's invention, and is no promise that the object is
+ * seen; only its head is.
+ */
+static atomic_u64 *locate(const struct arena *arena, uint64_t *word, uint32_t *ret_segment)
+{
+	uint64_t offset = slot_offset(*word);
+	struct segment_word segment;
+	struct object_view object;
+
+	if (!slot_is_object(*word) || offset > arena->bytes - sizeof(struct object))
+		return NULL;
+	segment = segment_load(arena, segment_of(arena, offset));
+	if (segment.state != SEGMENT_OPEN || (segment.generation & SLOT_GENERATION_MASK) != slot_generation(*word))
+		return NULL;
+	if (load_acquire(&((struct object *)(void *)(arena->base + offset))->head) == 0) /* A10 <- R10 */
+		return NULL;
+	if (!object_parse(arena, offset, &object))
+		return NULL;
+	return index_locate(arena, hash_key(arena->secret, object.key, object.key_size), word, ret_segment);
+}
+
+/* ---- of one's own -------------------------------------------------------------------------------------------------- */
+
+/* Whether this is a use that the thread does not remember, or does from now on. */
 static bool is_news(struct cache_thread *thread, uint64_t word)
 {
-	struct control_page *page = thread->cache->control.page;
 	uint64_t object = word & ~(SLOT_HEAT_MASK | SLOT_FROZEN); /* with the generation: memory is used again soon */
 	uint64_t *recent = &thread->recent[object * UINT64_C(0x9e3779b97f4a7c15) >> (64 - CACHE_RECENT_BITS)];
 
 	if (*recent == object)
 		return false;
 	*recent = object;
-	if (thread->cache->arena.writable)
-		return true;
-	store_relaxed(&page->samples[fetch_add_relaxed(&page->sample_count, 1) % SAMPLES], word);
-	return false;
+	return true;
 }
 
-static void raise_pinned(struct cache_thread *thread, uint32_t segment, atomic_u64 *slot, uint64_t word)
+void heat_note(struct cache_thread *thread, uint64_t word)
 {
+	if (!is_news(thread, word))
+		return;
+	store_relaxed(&thread->reader.line->uses[thread->use_count++], word);
+	if (thread->use_count == USES)
+		heat_flush(thread);
+}
+
+static void raise_pinned(struct cache_thread *thread, uint64_t word)
+{
+	uint32_t segment;
+	atomic_u64 *slot = locate(&thread->cache->arena, &word, &segment);
+
+	if (!slot)
+		return;
 	if (epoch_pin_index(&thread->reader, INDEX_PIN_SEGMENT, segment))
 		raise_word(slot, word);
 	epoch_unpin_index(&thread->reader, INDEX_PIN_SEGMENT);
 }
 
-void heat_raise(struct cache_thread *thread, atomic_u64 *slot, uint64_t word)
+/* For who cannot write into the arena: the keeper will do it. */
+static void report(struct control_page *page, uint64_t word)
 {
-	const struct arena *arena = &thread->cache->arena;
-	uint64_t offset = (uint64_t)((unsigned char *)slot - arena->base);
-
-	if (is_news(thread, word))
-		raise_pinned(thread, segment_of(arena, offset), slot, word);
+	store_relaxed(&page->samples[fetch_add_relaxed(&page->sample_count, 1) % SAMPLES], word);
 }
 
-void heat_note(struct cache_thread *thread, const void *key, size_t key_size, uint64_t word)
+void heat_flush(struct cache_thread *thread)
 {
-	const struct arena *arena = &thread->cache->arena;
-	atomic_u64 *slot;
-	uint32_t segment;
+	struct thread_line *line = thread->reader.line;
 
-	if (!is_news(thread, word))
-		return;
 	epoch_enter(&thread->reader);
-	slot = index_locate(arena, hash_key(arena->secret, key, key_size), word, &segment);
-	if (slot)
-		raise_pinned(thread, segment, slot, word);
+	for (uint32_t i = 0; i < thread->use_count; i++) {
+		uint64_t word = load_relaxed(&line->uses[i]);
+
+		if (word == 0) /* the keeper was here */
+			continue;
+		store_relaxed(&line->uses[i], 0);
+		if (thread->cache->arena.writable)
+			raise_pinned(thread, word);
+		else
+			report(thread->cache->control.page, word);
+	}
 	epoch_exit(&thread->reader);
+	thread->use_count = 0;
 }
 
-/*
- * Raises the heat of the object that a word refers to, if it is one. The word comes from a client, and nothing says that all of the object is
- * seen: what is found is only looked for in the index.
- */
-static void raise_sample(struct cache_thread *keeper, uint64_t sample)
-{
-	const struct arena *arena = &keeper->cache->arena;
-	uint64_t offset = slot_offset(sample);
-	struct segment_word segment;
-	struct object_view object;
-	struct index_chain chain;
+/* ---- the keeper's -------------------------------------------------------------------------------------------------- */
 
-	if (!slot_is_object(sample) || offset >= arena->bytes)
-		return;
-	segment = segment_load(arena, segment_of(arena, offset));
-	if (segment.state != SEGMENT_OPEN || !object_parse(arena, offset, &object))
-		return;
-	if (index_find_object(arena, &object, segment.generation, &chain))
-		raise_word(index_slot_at(&chain, (uint32_t)chain.found), chain.words[chain.found]);
+static void raise_reported(struct cache_thread *keeper, uint64_t word)
+{
+	uint32_t segment;
+	atomic_u64 *slot = locate(&keeper->cache->arena, &word, &segment);
+
+	if (slot)
+		raise_word(slot, word);
+}
+
+static void collect_notes(struct cache_thread *keeper, struct control_page *page)
+{
+	uint64_t high = load_relaxed(&page->thread_high);
+	uint32_t count = high < THREADS_MAX ? (uint32_t)high : THREADS_MAX;
+
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t j = 0; j < USES; j++)
+			if (load_relaxed(&page->threads[i].uses[j]) != 0)
+				raise_reported(keeper, exchange_relaxed(&page->threads[i].uses[j], 0));
 }
 
 void heat_collect(struct cache_thread *keeper, const struct control *client, uint64_t *seen)
@@ -83,11 +119,10 @@ void heat_collect(struct cache_thread *keeper, const struct control *client, uin
 	uint64_t count = load_relaxed(&client->page->sample_count);
 	uint64_t begin = count - *seen < SAMPLES ? *seen : count - SAMPLES;
 
-	if (count == *seen)
-		return;
 	epoch_enter(&keeper->reader);
+	collect_notes(keeper, client->page);
 	for (uint64_t i = begin; i != count; i++)
-		raise_sample(keeper, load_relaxed(&client->page->samples[i % SAMPLES]));
+		raise_reported(keeper, load_relaxed(&client->page->samples[i % SAMPLES]));
 	epoch_exit(&keeper->reader);
 	*seen = count;
 }

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Heat: how often an object was used, two bits in its slot word, for eviction. A reader raises it only until it is at its highest, so
- * keys that are in use all the time cost no write; and not again while it remembers having done so, so that a burst of reads by one
- * thread counts once.
+ * Heat: how often an object was used, two bits in its slot word, for eviction. It is raised only until it is at its highest, so
+ * keys that are in use all the time cost no write; and a thread does not raise it again while it remembers having done so, so that a
+ * burst of reads by one thread counts once.
  *
- * The slot is changed by a compare-and-swap of the whole word, inside a section, so that it is a slot at all. Who comes late finds
- * another word, and if by a chance in billions he does not, somebody's heat is one too high: nothing else changes.
+ * The slot is changed by a compare-and-swap of the whole word. No load of a lookup goes past one of those, so one in each of a row
+ * of lookups would keep the processor from overlapping their misses. That is why a read only notes the word in the thread's own
+ * line, and all that are there are dealt with at once when there is no room for more. What stands there meanwhile is not lost: the keeper takes
+ * it for its own before it evicts anything, and when the client is gone.
+ *
+ * A note is dealt with in a section of its own, in which the object's memory may belong to others by now. The word tells: its segment
+ * is open in that generation, and then it stays so while the section lasts; the slot is looked for anew by the object's key. What
+ * comes of a note that is wrong all the same, by a chance in billions, is that somebody's heat is one too high: nothing else changes.
  */
 #ifndef LARDER_CACHE_HEAT_H
 #define LARDER_CACHE_HEAT_H
@@ -19,15 +25,15 @@ static inline bool heat_counts(uint64_t word)
 	return __builtin_expect((word & SLOT_HEAT_MASK) != SLOT_HEAT_MASK, 0);
 }
 
-/* Notes that the object was used whose word was read in a slot, inside the section in which it was. */
-void heat_raise(struct cache_thread *thread, atomic_u64 *slot, uint64_t word);
+/* Notes that the object was used whose word was read in a slot; outside of sections. */
+void heat_note(struct cache_thread *thread, uint64_t word);
 
-/* The same for a key whose slot held the word in an earlier section; outside of sections. */
-void heat_note(struct cache_thread *thread, const void *key, size_t key_size, uint64_t word);
+/* Deals with what the thread has noted. */
+void heat_flush(struct cache_thread *thread);
 
 /*
- * Keeper: raises the heat of what a client that cannot write reported. seen: how many of its samples were dealt with so far; it is
- * brought up to date.
+ * Keeper: raises the heat of what the threads of a client have noted, and of what a client that cannot write reported. seen: how many
+ * of these samples were dealt with so far; it is brought up to date.
  */
 void heat_collect(struct cache_thread *keeper, const struct control *client, uint64_t *seen);
 

@@ -18,23 +18,42 @@ struct plain {
 #define PLAIN_FLAGS ((uint64_t)(OBJECT_EXPIRES | OBJECT_FLAGS) << OBJECT_FLAGS_SHIFT)
 _Static_assert(OBJECT_FLAGS_SHIFT == 16, "flags stand above the key size, and nothing between");
 
-/* Whether the object of a slot word is plain and has this key, which is short. */
-static inline __attribute__((always_inline)) bool plain_open(const struct arena *arena, uint64_t word, const void *key,
-                                                             size_t key_size, struct plain *ret_plain)
+/* The head of the object of a slot word; 0: there is none that could be plain. */
+static inline __attribute__((always_inline)) uint64_t plain_head(const struct arena *arena, uint64_t word)
+{
+	const uint64_t offset = slot_offset(word);
+
+	if (__builtin_expect(offset > arena->bytes - PLAIN_BYTES, 0))
+		return 0;
+	return load_relaxed(&((const struct object *)(const void *)(arena->base + offset))->head);
+}
+
+/* Whether the object with this head is plain, has a key of this size, and neither life nor flags. */
+static inline __attribute__((always_inline)) bool plain_is_bare(uint64_t head, size_t key_size)
+{
+	return __builtin_expect((head & PLAIN_HEAD_MASK) == key_size, 1);
+}
+
+/* The same, but whatever life or flags. */
+static inline __attribute__((always_inline)) bool plain_is(uint64_t head, size_t key_size)
+{
+	return (head & PLAIN_HEAD_MASK & ~PLAIN_FLAGS) == key_size;
+}
+
+/*
+ * Looks at an object that is plain, or if so it is said, bare. False: it has another key. Where bare is a constant the compiler leaves out what depends on
+ * it, so a caller that goes both ways from here on has the shortest for the bare.
+ */
+static inline __attribute__((always_inline)) bool plain_look(const struct arena *arena, uint64_t word, uint64_t head,
+                                                             bool bare, const void *key, size_t key_size,
+                                                             struct plain *ret_plain)
 {
 	const uint64_t offset = slot_offset(word);
 	const unsigned char *start = arena->base + offset;
-	uint64_t head, key_start = sizeof(struct object), value_start;
+	uint64_t key_start = sizeof(struct object), value_start;
 
-	if (__builtin_expect(offset > arena->bytes - PLAIN_BYTES, 0))
-		return false;
-	ret_plain->object = (const struct object *)(const void *)start;
-	head = load_relaxed(&ret_plain->object->head);
-	ret_plain->expires_ms = 0;
-	ret_plain->user_flags = 0;
-	if (__builtin_expect((head & PLAIN_HEAD_MASK) != key_size, 0)) {
-		if (__builtin_expect((head & PLAIN_HEAD_MASK & ~PLAIN_FLAGS) != key_size, 0))
-			return false;
+	*ret_plain = (struct plain){ .object = (const struct object *)(const void *)start };
+	if (!bare) {
 		key_start = object_key_start((uint32_t)(head >> OBJECT_FLAGS_SHIFT & UINT8_MAX));
 		if (head >> OBJECT_FLAGS_SHIFT & OBJECT_EXPIRES)
 			memcpy(&ret_plain->expires_ms, start + sizeof(struct object), sizeof ret_plain->expires_ms);
@@ -47,7 +66,18 @@ static inline __attribute__((always_inline)) bool plain_open(const struct arena 
 	ret_plain->value_size = head >> OBJECT_VALUE_SIZE_SHIFT;
 	value_start = align_up(key_start + key_size, object_value_alignment(ret_plain->value_size));
 	ret_plain->value = start + value_start;
-	return __builtin_expect(value_start + ret_plain->value_size <= arena->bytes - offset, 1);
+	return __builtin_expect(offset + value_start + ret_plain->value_size <= arena->bytes, 1);
+}
+
+/* Whether the object of a slot word is plain and has this key, which is short. */
+static inline __attribute__((always_inline)) bool plain_open(const struct arena *arena, uint64_t word, const void *key,
+                                                             size_t key_size, struct plain *ret_plain)
+{
+	uint64_t head = plain_head(arena, word);
+
+	if (plain_is_bare(head, key_size))
+		return plain_look(arena, word, head, true, key, key_size, ret_plain);
+	return plain_is(head, key_size) && plain_look(arena, word, head, false, key, key_size, ret_plain);
 }
 
 /* The bytes it takes in all. */

@@ -145,7 +145,7 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 	}
 	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
 	if (result != LARDER_MISS && heat_counts(guess))
-		heat_note(thread, key, key_size, guess);
+		heat_note(thread, guess);
 	return result;
 }
 
@@ -182,41 +182,73 @@ static __attribute__((noinline)) int get_other(struct cache_thread *thread, cons
 	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, index_guess(arena, hash));
 }
 
+/* A section of the usual read, and the word that was guessed in it. */
+struct guess {
+	uint64_t entered, word;
+};
+
+/* Leaves the section. False: it was revoked, and another one begun, in which nothing is known. */
+static inline __attribute__((always_inline)) bool leave(struct cache_thread *thread, struct guess *guess)
+{
+	struct thread_line *line = thread->reader.line;
+
+	if (__builtin_expect(epoch_leave(line, guess->entered), 1)) {
+		count(&line->hits, 1);
+		if (heat_counts(guess->word))
+			heat_note(thread, guess->word);
+		return true;
+	}
+	*guess = (struct guess){ epoch_begin(&thread->reader), SLOT_LINK };
+	return false;
+}
+
+/* A get of an object that is plain, or even bare. False: something is unusual, and the section goes on. */
+static inline __attribute__((always_inline)) bool get_plain(struct cache_thread *thread, struct guess *guess,
+                                                            uint64_t head, bool bare, const void *key, size_t key_size,
+                                                            void *buffer, size_t buffer_size,
+                                                            struct larder_item *ret_item)
+{
+	const struct arena *arena = &thread->cache->arena;
+	struct plain plain;
+	uint64_t ttl_ms;
+
+	if (__builtin_expect(!plain_look(arena, guess->word, head, bare, key, key_size, &plain), 0) ||
+	    __builtin_expect(plain.value_size > buffer_size, 0) ||
+	    __builtin_expect(expired(arena, plain.expires_ms, ret_item, &ttl_ms), 0))
+		return false;
+	memcpy(buffer, plain.value, plain.value_size);
+	if (ret_item)
+		describe_plain(&plain, ttl_ms, ret_item);
+	return leave(thread, guess);
+}
+
 int cache_get(struct cache_thread *thread, const void *key, size_t key_size, void *buffer, size_t buffer_size,
               struct larder_item *ret_item)
 {
 	const struct arena *arena = &thread->cache->arena;
-	struct thread_line *line = thread->reader.line;
-	struct plain plain;
-	uint64_t entered, ttl_ms;
-	uint64_t guess;
-	atomic_u64 *slot = NULL;
+	struct guess guess;
+	uint64_t hash, head;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !buffer, 0))
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
-	guess = hash_short_key(arena->secret, key, key_size);
-	if (usage_sampled(guess))
+	hash = hash_short_key(arena->secret, key, key_size);
+	if (usage_sampled(hash))
 		return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
-	entered = epoch_enter(&thread->reader);
-	guess = index_guess_slot(arena, guess, &slot);
-	fetch_object(arena, guess); /* where the value begins is known only when the first line has come */
-	if (__builtin_expect(slot_is_object(guess), 1) &&
-	    __builtin_expect(plain_open(arena, guess, key, key_size, &plain), 1) &&
-	    __builtin_expect(plain.value_size <= buffer_size, 1) &&
-	    __builtin_expect(!expired(arena, plain.expires_ms, ret_item, &ttl_ms), 1)) {
-		memcpy(buffer, plain.value, plain.value_size);
-		if (ret_item)
-			describe_plain(&plain, ttl_ms, ret_item);
-		if (heat_counts(guess))
-			heat_raise(thread, slot, guess);
-		if (__builtin_expect(epoch_leave(line, entered), 1)) {
-			count(&line->hits, 1);
-			return LARDER_OK;
+	guess.entered = epoch_begin(&thread->reader);
+	guess.word = index_guess(arena, hash);
+	if (__builtin_expect(slot_is_object(guess.word), 1)) {
+		fetch_object(arena, guess.word); /* where the value begins is known only when the first line has come */
+		head = plain_head(arena, guess.word);
+		if (plain_is_bare(head, key_size)) {
+			if (get_plain(thread, &guess, head, true, key, key_size, buffer, buffer_size, ret_item))
+				return LARDER_OK;
+		} else if (plain_is(head, key_size)) {
+			if (get_plain(thread, &guess, head, false, key, key_size, buffer, buffer_size, ret_item))
+				return LARDER_OK;
 		}
-		epoch_enter(&thread->reader);
-		guess = SLOT_LINK;
 	}
-	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, guess);
+	thread->reader.entered = guess.entered;
+	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, guess.word);
 }
 
 /* ---- views --------------------------------------------------------------------------------------------------------- */
@@ -270,7 +302,7 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
 	if (result != LARDER_OK)
 		ret_view->data = NULL;
 	else if (heat_counts(guess))
-		heat_note(thread, key, key_size, guess);
+		heat_note(thread, guess);
 	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
 	return result;
 }
@@ -304,44 +336,58 @@ static __attribute__((noinline)) int view_other(struct cache_thread *thread, con
 	return view_any(thread, key, key_size, ret_view, index_guess(arena, hash));
 }
 
+/* As get_plain. */
+static inline __attribute__((always_inline)) bool view_plain(struct cache_thread *thread, struct guess *guess,
+                                                             uint64_t head, bool bare, const void *key,
+                                                             size_t key_size, struct larder_view *ret_view)
+{
+	const struct arena *arena = &thread->cache->arena;
+	struct plain plain;
+	uint64_t ttl_ms;
+	uint32_t segment;
+
+	if (__builtin_expect(!plain_look(arena, guess->word, head, bare, key, key_size, &plain), 0) ||
+	    __builtin_expect(cache_expired_coarsely(arena, plain.expires_ms, &ttl_ms), 0))
+		return false;
+	segment = (uint32_t)(slot_offset(guess->word) >> arena->segment_shift);
+	ret_view->shard = pin(thread, segment);
+	ret_view->data = plain.value;
+	ret_view->size = plain.value_size;
+	ret_view->segment = segment;
+	describe_plain(&plain, ttl_ms, &ret_view->item);
+	if (__builtin_expect(leave(thread, guess), 1))
+		return true;
+	unpin(thread->cache, ret_view->shard, segment);
+	return false;
+}
+
 /* As cache_get. */
 int cache_view(struct cache_thread *thread, const void *key, size_t key_size, struct larder_view *ret_view)
 {
 	const struct arena *arena = &thread->cache->arena;
-	struct thread_line *line = thread->reader.line;
-	struct plain plain;
-	uint64_t entered, guess, ttl_ms;
-	atomic_u64 *slot = NULL;
-	uint32_t segment;
+	struct guess guess;
+	uint64_t hash, head;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
 		return view_other(thread, key, key_size, ret_view);
-	guess = hash_short_key(arena->secret, key, key_size);
-	if (usage_sampled(guess))
+	hash = hash_short_key(arena->secret, key, key_size);
+	if (usage_sampled(hash))
 		return view_sampled(thread, key, key_size, ret_view);
-	entered = epoch_enter(&thread->reader);
-	guess = index_guess_slot(arena, guess, &slot);
-	fetch_object(arena, guess);
-	if (__builtin_expect(slot_is_object(guess), 1) &&
-	    __builtin_expect(plain_open(arena, guess, key, key_size, &plain), 1) &&
-	    __builtin_expect(!cache_expired_coarsely(arena, plain.expires_ms, &ttl_ms), 1)) {
-		segment = (uint32_t)(slot_offset(guess) >> arena->segment_shift);
-		ret_view->shard = pin(thread, segment);
-		ret_view->data = plain.value;
-		ret_view->size = plain.value_size;
-		ret_view->segment = segment;
-		describe_plain(&plain, ttl_ms, &ret_view->item);
-		if (heat_counts(guess))
-			heat_raise(thread, slot, guess);
-		if (__builtin_expect(epoch_leave(line, entered), 1)) {
-			count(&line->hits, 1);
-			return LARDER_OK;
+	guess.entered = epoch_begin(&thread->reader);
+	guess.word = index_guess(arena, hash);
+	if (__builtin_expect(slot_is_object(guess.word), 1)) {
+		fetch_object(arena, guess.word);
+		head = plain_head(arena, guess.word);
+		if (plain_is_bare(head, key_size)) {
+			if (view_plain(thread, &guess, head, true, key, key_size, ret_view))
+				return LARDER_OK;
+		} else if (plain_is(head, key_size)) {
+			if (view_plain(thread, &guess, head, false, key, key_size, ret_view))
+				return LARDER_OK;
 		}
-		unpin(thread->cache, ret_view->shard, segment);
-		epoch_enter(&thread->reader);
-		guess = SLOT_LINK;
 	}
-	return view_any(thread, key, key_size, ret_view, guess);
+	thread->reader.entered = guess.entered;
+	return view_any(thread, key, key_size, ret_view, guess.word);
 }
 
 void cache_release(struct cache *cache, struct larder_view *view)
@@ -462,7 +508,7 @@ static __attribute__((noinline)) void note_entry(struct cache_thread *thread, co
 	bool found = entry->result == LARDER_OK || entry->result == LARDER_TRUNCATED;
 
 	if (found && heat_counts(word))
-		heat_note(thread, entry->key, entry->key_size, word);
+		heat_note(thread, word);
 	if (usage_sampled(hash) && entry->result >= 0 && entry->result != READ_BY_ITSELF)
 		note_usage(thread, hash, entry->key_size, entry->result, &entry->item);
 }

@@ -32,12 +32,11 @@ struct epoch_reader {
 	bool fenced;
 };
 
-/* Return: the epoch, as it is in reader->entered too. */
-static inline __attribute__((always_inline)) uint64_t epoch_enter(struct epoch_reader *reader)
+/* Enters a section, for who keeps the epoch himself and leaves by epoch_leave. Return: the epoch. */
+static inline __attribute__((always_inline)) uint64_t epoch_begin(const struct epoch_reader *reader)
 {
 	uint64_t epoch = load_acquire(reader->epoch); /* A3 <- R3 */
 
-	reader->entered = epoch;
 	if (__builtin_expect(reader->fenced, 0)) {
 		(void)exchange_acquire(&reader->line->epoch, epoch); /* A16 <- R16 */
 	} else {
@@ -47,6 +46,11 @@ static inline __attribute__((always_inline)) uint64_t epoch_enter(struct epoch_r
 	}
 	failpoint("epoch.entered");
 	return epoch;
+}
+
+static inline __attribute__((always_inline)) void epoch_enter(struct epoch_reader *reader)
+{
+	reader->entered = epoch_begin(reader);
 }
 
 /*

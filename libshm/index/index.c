@@ -77,7 +77,7 @@ static uint64_t empty_pack(uint64_t sequence, uint64_t removed_word)
  * A full bucket's last object moves only forward, into the overflow bucket that replaces it, and the last slot is read last; so a
  * key that is there throughout is never missed.
  */
-atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word, uint32_t *ret_segment)
+atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t *word, uint32_t *ret_segment)
 {
 	struct bucket *bucket = index_home(arena, hash, ret_segment);
 
@@ -87,8 +87,10 @@ atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word
 		for (int i = 0; i < BUCKET_SLOTS; i++) {
 			last = load_relaxed(
 				&bucket->slots[i]); /* nothing is read through it, and who changes it compares */
-			if (last == word)
+			if (((last ^ *word) & ~(SLOT_HEAT_MASK | SLOT_FROZEN)) == 0) {
+				*word = last;
 				return &bucket->slots[i];
+			}
 		}
 		bucket = slot_is_link(last) ? index_linked(arena, *ret_segment, last) : NULL;
 	}

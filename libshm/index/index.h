@@ -206,8 +206,11 @@ static inline __attribute__((always_inline)) uint32_t bucket_match(const struct 
  */
 uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key, size_t key_size);
 
-/* The slot of the chain of a hash that holds a word, and the index segment it is in; NULL: none does. */
-atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t word, uint32_t *ret_segment);
+/*
+ * The slot of the chain of a hash that refers to the object of a word, and the index segment it is in; NULL: none does. The word becomes what
+ * is in the slot now: another heat, or frozen.
+ */
+atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t *word, uint32_t *ret_segment);
 
 /*
  * Where a key probably is: the word of a slot with an object; 0: it is not there; a link: in another bucket, which index_search

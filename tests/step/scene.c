@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "cache/heat.h"
+
 #define LARGE 4000u          /* bytes of a value of which few fill the arena */
 #define SEED_STRIDE 1000000u /* numbers of keys that one seed has */
 
@@ -136,6 +138,7 @@ void scene_warm(struct scene *scene, uint32_t times)
 			expect(other_intact(thread, &scene->others[i]));
 		for (uint32_t i = 0; i < scene->subject_count; i++)
 			(void)cache_get(thread, scene->subjects[i].text, scene->subjects[i].size, NULL, 0, NULL);
+		heat_flush(thread);
 	}
 }
 

@@ -4,6 +4,7 @@
  * keeper, who waits for nobody longer than it must. The next owner of the memory writes there just what was in the bucket before, so
  * that a late compare-and-swap would succeed, and be seen in the end.
  */
+#include "cache/heat.h"
 #include "daemon/reclaim.h"
 #include "index/split.h"
 #include "tests/weak/stage.h"
@@ -225,6 +226,7 @@ static void delete (void)
 static void get(void)
 {
 	weak_expect(stage_get(0, stage_key(0)) == 'a');
+	heat_flush(&stage_threads[0]);
 }
 
 static void expect_letters(const char *letters)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache/heat.h"
 
+#include <stdio.h>
+
 #include "tests/unit/support/writes.h"
 
 static atomic_u64 *slot_of(const struct world *world, const char *key)
@@ -22,6 +24,47 @@ static void use(struct world *world, const char *key)
 	ck_assert_int_eq(cache_get(&world->self.thread, key, strlen(key), NULL, 0, NULL), LARDER_TRUNCATED);
 }
 
+static void use_and_flush(struct world *world, const char *key)
+{
+	use(world, key);
+	heat_flush(&world->self.thread);
+}
+
+static const char *key_of(uint32_t number)
+{
+	static char key[20];
+
+	snprintf(key, sizeof key, "key %u", number);
+	return key;
+}
+
+/* Uses so many keys, all different. */
+static void use_keys(struct world *world, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		put(world, key_of(i), "value");
+	for (uint32_t i = 0; i < count; i++)
+		use(world, key_of(i));
+}
+
+static uint32_t heat_of_keys(const struct world *world, uint32_t count)
+{
+	uint32_t heat = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		heat += heat_of(world, key_of(i));
+	return heat;
+}
+
+static uint32_t notes_of(const struct world *world)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < USES; i++)
+		count += load_relaxed(&world->self.thread.reader.line->uses[i]) != 0;
+	return count;
+}
+
 START_TEST(test_burst_counts_once)
 {
 	struct world world;
@@ -31,11 +74,11 @@ START_TEST(test_burst_counts_once)
 	put(&world, "other", "value");
 	ck_assert_uint_eq(heat_of(&world, "key"), 0);
 	for (int i = 0; i < 10; i++)
-		use(&world, "key");
+		use_and_flush(&world, "key");
 	ck_assert_uint_eq(heat_of(&world, "key"), 1);
 	ck_assert_uint_eq(heat_of(&world, "other"), 0);
 	memset(world.self.thread.recent, 0, sizeof world.self.thread.recent); /* much later */
-	use(&world, "key");
+	use_and_flush(&world, "key");
 	ck_assert_uint_eq(heat_of(&world, "key"), 2);
 	world_stop(&world);
 }
@@ -49,7 +92,7 @@ START_TEST(test_heat_has_a_limit)
 	put(&world, "key", "value");
 	for (uint32_t i = 0; i < 2 * HEAT_MAX; i++) {
 		memset(world.self.thread.recent, 0, sizeof world.self.thread.recent);
-		use(&world, "key");
+		use_and_flush(&world, "key");
 		ck_assert_uint_eq(heat_of(&world, "key"), i < HEAT_MAX ? i + 1 : HEAT_MAX);
 	}
 	world_stop(&world);
@@ -60,20 +103,106 @@ END_TEST
 START_TEST(test_new_object_in_old_memory)
 {
 	struct world world;
-	atomic_u64 *slot;
+	atomic_u64 *slot, *state;
 	uint64_t word;
 
 	world_start(&world, MIB);
 	put(&world, "key", "value");
-	use(&world, "key");
+	use_and_flush(&world, "key");
 	slot = slot_of(&world, "key");
 	word = load_relaxed(slot) & ~SLOT_HEAT_MASK;
 	store_relaxed(slot, word);
-	use(&world, "key");
+	use_and_flush(&world, "key");
 	ck_assert_uint_eq(heat_of(&world, "key"), 0); /* the same object */
+	state = &world.arena->table[segment_of(world.arena, slot_offset(word))].state;
+	store_relaxed(state, load_relaxed(state) + 1);
 	store_relaxed(slot, word + (UINT64_C(1) << SLOT_GENERATION_SHIFT));
-	use(&world, "key");
+	use_and_flush(&world, "key");
 	ck_assert_uint_eq(heat_of(&world, "key"), 1);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_notes_are_dealt_with_together)
+{
+	struct world world;
+
+	world_start(&world, MIB);
+	use_keys(&world, USES - 1);
+	ck_assert_uint_eq(notes_of(&world), USES - 1);
+	ck_assert_uint_eq(heat_of_keys(&world, USES - 1), 0);
+	put(&world, "last", "value");
+	use(&world, "last");
+	ck_assert_uint_eq(notes_of(&world), 0);
+	ck_assert_uint_eq(heat_of_keys(&world, USES - 1), USES - 1);
+	ck_assert_uint_eq(heat_of(&world, "last"), 1);
+	world_stop(&world);
+}
+END_TEST
+
+START_TEST(test_thread_that_ends_leaves_no_note)
+{
+	struct world world;
+
+	world_start(&world, MIB);
+	use_keys(&world, 3);
+	cache_thread_stop(&world.self.thread);
+	ck_assert_uint_eq(heat_of_keys(&world, 3), 3);
+	ck_assert_int_eq(cache_thread_start(&world.self.cache, &world.self.thread), 0);
+	ck_assert_uint_eq(notes_of(&world), 0);
+	world_stop(&world);
+}
+END_TEST
+
+/* What the keeper took the thread does not count again, and the other way round. */
+START_TEST(test_keeper_takes_notes)
+{
+	struct world world;
+	struct cache_thread keeper;
+	uint64_t seen = 0;
+
+	world_start(&world, MIB);
+	ck_assert_int_eq(cache_thread_start(&world.self.cache, &keeper), 0);
+	use_keys(&world, 3);
+	heat_collect(&keeper, &world.self.cache.control, &seen);
+	ck_assert_uint_eq(heat_of_keys(&world, 3), 3);
+	ck_assert_uint_eq(notes_of(&world), 0);
+	heat_flush(&world.self.thread);
+	heat_collect(&keeper, &world.self.cache.control, &seen);
+	ck_assert_uint_eq(heat_of_keys(&world, 3), 3);
+	cache_thread_stop(&keeper);
+	world_stop(&world);
+}
+END_TEST
+
+/* Of an object that has been replaced since, or that never was. */
+START_TEST(test_note_of_nothing)
+{
+	struct world world;
+	struct cache_thread keeper;
+	struct thread_line *line;
+	uint64_t seen = 0, word;
+
+	world_start(&world, MIB);
+	ck_assert_int_eq(cache_thread_start(&world.self.cache, &keeper), 0);
+	line = world.self.thread.reader.line;
+	put(&world, "key", "value");
+	use(&world, "key");
+	word = load_relaxed(&line->uses[0]);
+	put(&world, "key", "another");
+	heat_flush(&world.self.thread);
+	ck_assert_uint_eq(heat_of(&world, "key"), 1); /* of the write alone */
+	store_relaxed(&line->uses[0], UINT64_MAX);
+	store_relaxed(&line->uses[1], 1);
+	store_relaxed(&line->uses[2], word | SLOT_OFFSET_MASK);
+	store_relaxed(&line->uses[3], word + 1);
+	store_relaxed(&line->uses[4], SLOT_OBJECT);
+	store_relaxed(&line->uses[USES - 1], word);
+	heat_collect(&keeper, &world.self.cache.control, &seen);
+	ck_assert_uint_eq(notes_of(&world), 0);
+	ck_assert_uint_eq(heat_of(&world, "key"), 1);
+	expect_sound(&world);
+	cache_thread_stop(&keeper);
 	world_stop(&world);
 }
 END_TEST
@@ -85,5 +214,9 @@ int main(void)
 	tcase_add_test(tests, test_burst_counts_once);
 	tcase_add_test(tests, test_heat_has_a_limit);
 	tcase_add_test(tests, test_new_object_in_old_memory);
+	tcase_add_test(tests, test_notes_are_dealt_with_together);
+	tcase_add_test(tests, test_thread_that_ends_leaves_no_note);
+	tcase_add_test(tests, test_keeper_takes_notes);
+	tcase_add_test(tests, test_note_of_nothing);
 	return suite_run("heat", tests);
 }

@@ -59,6 +59,7 @@ static void use(struct removal *removal, const char *key, uint32_t times)
 	while (times-- > 0) {
 		memset(thread->recent, 0, sizeof thread->recent);
 		ck_assert_int_eq(peek(removal, key), LARDER_TRUNCATED);
+		heat_flush(thread);
 	}
 }
 
@@ -117,6 +118,7 @@ START_TEST(test_burst_of_uses_counts_once)
 	removal_start(&removal);
 	for (int i = 0; i < 100; i++)
 		peek(&removal, key_of(1));
+	heat_flush(&removal.world.self.thread);
 	ck_assert_uint_eq(slot_heat(word_of(&removal, key_of(1))), 1);
 	removal_stop(&removal);
 }
