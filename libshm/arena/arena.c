@@ -74,10 +74,10 @@ static void plan_geometry(struct arena_header *header, uint64_t bytes, uint64_t 
 	header->segment_bytes = segment_bytes;
 	header->segment_count = bytes / header->segment_bytes;
 	header->directory_bits = directory_bits_for(header->segment_count);
-	header->table_offset = HEADER_BYTES;
-	header->directory_offset = header->table_offset + header->segment_count * sizeof(struct segment_entry);
-	header->ghost_offset = header->directory_offset + (sizeof(atomic_u32) << header->directory_bits);
-	header->ghost_offset = (header->ghost_offset + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	header->directory_offset = DIRECTORY_OFFSET;
+	header->table_offset = header->directory_offset + (sizeof(atomic_u32) << header->directory_bits);
+	header->table_offset = (header->table_offset + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	header->ghost_offset = header->table_offset + header->segment_count * sizeof(struct segment_entry);
 	header->ghost_lines = bytes / GHOST_GRAIN;
 	header->system_segments = system_needed(header, header->segment_count);
 }
@@ -361,6 +361,7 @@ static void adopt_geometry(struct arena *arena, const struct arena_header *heade
 	arena->chunks = (uint32_t)(header->segment_bytes / CHUNK_BYTES);
 	arena->overflows = buckets / 8;
 	arena->homes = buckets - arena->overflows;
+	arena->lookup = (uint64_t)arena->homes << 32 | arena->segment_shift << 8 | arena->directory_shift;
 	arena->clock_offset_ns = header->clock_offset_ns;
 	arena->id = header->arena_id;
 	arena->plain_epochs = header->plain_epochs;

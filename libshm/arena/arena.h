@@ -22,11 +22,12 @@
  */
 struct arena {
 	unsigned char *base;
+	uint64_t bytes;  /* at its largest */
+	uint64_t lookup; /* { homes : 32 | zero : 16 | segment_shift : 8 | directory_shift : 8 } (arena_near) */
 	struct arena_header *header;
 	struct segment_entry *table;
 	atomic_u32 *directory;
 	struct ghost_line *ghosts;
-	uint64_t bytes; /* at its largest */
 	uint64_t ghost_lines;
 	uint64_t segment_bytes;
 	uint32_t segment_shift;
@@ -41,8 +42,26 @@ struct arena {
 	uint64_t id;
 	bool writable;
 	bool plain_epochs; /* larderd can issue memory barriers */
-	uint8_t secret[SECRET_BYTES];
+	_Alignas(16) uint8_t secret[SECRET_BYTES];
 };
+
+/*
+ * What a lookup needs of it, for who keeps that in registers. Processors can have some hundred loads under way, so where lookups wait for memory
+ * each one less, from the caches though it be, lets them look further ahead (docs/PERFORMANCE.md).
+ */
+static inline __attribute__((always_inline)) struct arena arena_near(const struct arena *arena)
+{
+	const uint64_t lookup = arena->lookup;
+	unsigned char *const base = arena->base;
+
+	return (struct arena){ .base = base,
+		               .bytes = arena->bytes,
+		               .header = (struct arena_header *)(void *)base,
+		               .directory = (atomic_u32 *)(void *)(base + DIRECTORY_OFFSET),
+		               .homes = (uint32_t)(lookup >> 32),
+		               .segment_shift = (uint32_t)(lookup >> 8) % 64,
+		               .directory_shift = (uint32_t)lookup % 64 };
+}
 
 enum page_choice { PAGES_AUTO, PAGES_HUGE, PAGES_SMALL };
 

@@ -89,6 +89,7 @@ struct tenant {
 #define EVICTED_AGES 40 /* powers of two of a millisecond; the last one also counts what was older than 17 years */
 
 #define HEADER_BYTES 8192 /* the second half is for open_segment */
+#define DIRECTORY_OFFSET HEADER_BYTES
 
 struct arena_header {
 	uint64_t magic;
@@ -99,7 +100,7 @@ struct arena_header {
 	uint64_t segment_count;
 	uint64_t system_segments;  /* segments 0.. of which hold this header and the tables */
 	uint64_t table_offset;     /* struct segment_entry[segment_count] */
-	uint64_t directory_offset; /* atomic_u32[1 << directory_bits], by the highest bits of the hash */
+	uint64_t directory_offset; /* DIRECTORY_OFFSET: atomic_u32[1 << directory_bits], by the highest bits of the hash */
 	uint64_t directory_bits;
 	uint64_t ghost_offset; /* struct ghost_line[ghost_lines] */
 	uint64_t ghost_lines;

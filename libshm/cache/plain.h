@@ -45,7 +45,7 @@ static inline __attribute__((always_inline)) bool plain_is(uint64_t head, size_t
  * it, so a caller that goes both ways from here on has the shortest for the bare.
  */
 static inline __attribute__((always_inline)) bool plain_look(const struct arena *arena, uint64_t word, uint64_t head,
-                                                             bool bare, const void *key, size_t key_size,
+                                                             bool bare, struct short_key key, size_t key_size,
                                                              struct plain *ret_plain)
 {
 	const uint64_t offset = slot_offset(word);
@@ -61,7 +61,7 @@ static inline __attribute__((always_inline)) bool plain_look(const struct arena 
 			memcpy(&ret_plain->user_flags, start + key_start - sizeof ret_plain->user_flags,
 			       sizeof ret_plain->user_flags);
 	}
-	if (__builtin_expect(!bytes_equal(start + key_start, key, key_size), 0))
+	if (__builtin_expect(!short_key_equal(key, start + key_start, key_size), 0))
 		return false;
 	ret_plain->value_size = head >> OBJECT_VALUE_SIZE_SHIFT;
 	value_start = align_up(key_start + key_size, object_value_alignment(ret_plain->value_size));
@@ -70,8 +70,9 @@ static inline __attribute__((always_inline)) bool plain_look(const struct arena 
 }
 
 /* Whether the object of a slot word is plain and has this key, which is short. */
-static inline __attribute__((always_inline)) bool plain_open(const struct arena *arena, uint64_t word, const void *key,
-                                                             size_t key_size, struct plain *ret_plain)
+static inline __attribute__((always_inline)) bool plain_open(const struct arena *arena, uint64_t word,
+                                                             struct short_key key, size_t key_size,
+                                                             struct plain *ret_plain)
 {
 	uint64_t head = plain_head(arena, word);
 

@@ -73,6 +73,13 @@ static inline __attribute__((always_inline)) void fetch_object(const struct aren
 		__builtin_prefetch(arena->base + slot_offset(word) + i * CACHE_LINE);
 }
 
+/* The same but for the first line, for who looks at that next. */
+static inline __attribute__((always_inline)) void fetch_value(const struct arena *arena, uint64_t word)
+{
+	for (int i = 1; i < FETCH_LINES; i++)
+		__builtin_prefetch(arena->base + slot_offset(word) + i * CACHE_LINE);
+}
+
 /* A lookup of a key that is in the sample, how it ended and what is known of what was found. */
 static void note_usage(struct cache_thread *thread, uint64_t hash, size_t key_size, int result,
                        const struct larder_item *item)
@@ -198,23 +205,22 @@ static inline __attribute__((always_inline)) bool leave(struct cache_thread *thr
 			heat_note(thread, guess->word);
 		return true;
 	}
-	*guess = (struct guess){ epoch_begin(&thread->reader), SLOT_LINK };
+	*guess = (struct guess){ epoch_begin(&thread->reader, thread->reader.epoch), SLOT_LINK };
 	return false;
 }
 
 /* A get of an object that is plain, or even bare. False: something is unusual, and the section goes on. */
-static inline __attribute__((always_inline)) bool get_plain(struct cache_thread *thread, struct guess *guess,
-                                                            uint64_t head, bool bare, const void *key, size_t key_size,
-                                                            void *buffer, size_t buffer_size,
-                                                            struct larder_item *ret_item)
+static inline __attribute__((always_inline)) bool get_plain(struct cache_thread *thread, const struct arena *near,
+                                                            struct guess *guess, uint64_t head, bool bare,
+                                                            struct short_key key, size_t key_size, void *buffer,
+                                                            size_t buffer_size, struct larder_item *ret_item)
 {
-	const struct arena *arena = &thread->cache->arena;
 	struct plain plain;
 	uint64_t ttl_ms;
 
-	if (__builtin_expect(!plain_look(arena, guess->word, head, bare, key, key_size, &plain), 0) ||
+	if (__builtin_expect(!plain_look(near, guess->word, head, bare, key, key_size, &plain), 0) ||
 	    __builtin_expect(plain.value_size > buffer_size, 0) ||
-	    __builtin_expect(expired(arena, plain.expires_ms, ret_item, &ttl_ms), 0))
+	    __builtin_expect(expired(&thread->cache->arena, plain.expires_ms, ret_item, &ttl_ms), 0))
 		return false;
 	memcpy(buffer, plain.value, plain.value_size);
 	if (ret_item)
@@ -226,24 +232,30 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
               struct larder_item *ret_item)
 {
 	const struct arena *arena = &thread->cache->arena;
+	struct arena near;
+	struct short_key loaded;
 	struct guess guess;
 	uint64_t hash, head;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !buffer, 0))
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
-	hash = hash_short_key(arena->secret, key, key_size);
+	loaded = short_key_load(key, key_size);
+	hash = hash_short_key(arena->secret, loaded, key_size);
 	if (usage_sampled(hash))
 		return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
-	guess.entered = epoch_begin(&thread->reader);
-	guess.word = index_guess(arena, hash);
+	near = arena_near(arena);
+	guess.entered = epoch_begin(&thread->reader, &near.header->epoch);
+	guess.word = index_guess(&near, hash);
 	if (__builtin_expect(slot_is_object(guess.word), 1)) {
-		fetch_object(arena, guess.word); /* where the value begins is known only when the first line has come */
-		head = plain_head(arena, guess.word);
+		fetch_value(&near, guess.word); /* where the value begins is known only when the first line has come */
+		head = plain_head(&near, guess.word);
 		if (plain_is_bare(head, key_size)) {
-			if (get_plain(thread, &guess, head, true, key, key_size, buffer, buffer_size, ret_item))
+			if (get_plain(thread, &near, &guess, head, true, loaded, key_size, buffer, buffer_size,
+			              ret_item))
 				return LARDER_OK;
 		} else if (plain_is(head, key_size)) {
-			if (get_plain(thread, &guess, head, false, key, key_size, buffer, buffer_size, ret_item))
+			if (get_plain(thread, &near, &guess, head, false, loaded, key_size, buffer, buffer_size,
+			              ret_item))
 				return LARDER_OK;
 		}
 	}
@@ -337,19 +349,19 @@ static __attribute__((noinline)) int view_other(struct cache_thread *thread, con
 }
 
 /* As get_plain. */
-static inline __attribute__((always_inline)) bool view_plain(struct cache_thread *thread, struct guess *guess,
-                                                             uint64_t head, bool bare, const void *key,
-                                                             size_t key_size, struct larder_view *ret_view)
+static inline __attribute__((always_inline)) bool view_plain(struct cache_thread *thread, const struct arena *near,
+                                                             struct guess *guess, uint64_t head, bool bare,
+                                                             struct short_key key, size_t key_size,
+                                                             struct larder_view *ret_view)
 {
-	const struct arena *arena = &thread->cache->arena;
 	struct plain plain;
 	uint64_t ttl_ms;
 	uint32_t segment;
 
-	if (__builtin_expect(!plain_look(arena, guess->word, head, bare, key, key_size, &plain), 0) ||
-	    __builtin_expect(cache_expired_coarsely(arena, plain.expires_ms, &ttl_ms), 0))
+	if (__builtin_expect(!plain_look(near, guess->word, head, bare, key, key_size, &plain), 0) ||
+	    __builtin_expect(cache_expired_coarsely(&thread->cache->arena, plain.expires_ms, &ttl_ms), 0))
 		return false;
-	segment = (uint32_t)(slot_offset(guess->word) >> arena->segment_shift);
+	segment = (uint32_t)(slot_offset(guess->word) >> near->segment_shift);
 	ret_view->shard = pin(thread, segment);
 	ret_view->data = plain.value;
 	ret_view->size = plain.value_size;
@@ -365,24 +377,28 @@ static inline __attribute__((always_inline)) bool view_plain(struct cache_thread
 int cache_view(struct cache_thread *thread, const void *key, size_t key_size, struct larder_view *ret_view)
 {
 	const struct arena *arena = &thread->cache->arena;
+	struct arena near;
+	struct short_key loaded;
 	struct guess guess;
 	uint64_t hash, head;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
 		return view_other(thread, key, key_size, ret_view);
-	hash = hash_short_key(arena->secret, key, key_size);
+	loaded = short_key_load(key, key_size);
+	hash = hash_short_key(arena->secret, loaded, key_size);
 	if (usage_sampled(hash))
 		return view_sampled(thread, key, key_size, ret_view);
-	guess.entered = epoch_begin(&thread->reader);
-	guess.word = index_guess(arena, hash);
+	near = arena_near(arena);
+	guess.entered = epoch_begin(&thread->reader, &near.header->epoch);
+	guess.word = index_guess(&near, hash);
 	if (__builtin_expect(slot_is_object(guess.word), 1)) {
-		fetch_object(arena, guess.word);
-		head = plain_head(arena, guess.word);
+		fetch_value(&near, guess.word);
+		head = plain_head(&near, guess.word);
 		if (plain_is_bare(head, key_size)) {
-			if (view_plain(thread, &guess, head, true, key, key_size, ret_view))
+			if (view_plain(thread, &near, &guess, head, true, loaded, key_size, ret_view))
 				return LARDER_OK;
 		} else if (plain_is(head, key_size)) {
-			if (view_plain(thread, &guess, head, false, key, key_size, ret_view))
+			if (view_plain(thread, &near, &guess, head, false, loaded, key_size, ret_view))
 				return LARDER_OK;
 		}
 	}
@@ -433,8 +449,7 @@ static inline __attribute__((always_inline)) void guess_group(const struct arena
 	for (uint32_t j = 0; j < count; j++) {
 		uint32_t i = elsewhere[j];
 		struct bucket *bucket = index_guessed_bucket(arena, hashes[i], guesses[i]);
-		atomic_u64 *slot;
-		uint64_t guess = bucket ? bucket_guess(bucket, hashes[i], &slot) : 0;
+		uint64_t guess = bucket ? bucket_guess(bucket, bucket_look(bucket, hashes[i])) : 0;
 
 		if (slot_is_object(guess)) {
 			guesses[i] = guess;
@@ -477,7 +492,8 @@ static struct group_sum read_group(const struct arena *arena, const uint64_t has
 
 		if (__builtin_expect(slot_is_object(guesses[i]) && hash_is_short(entry->key_size) && entry->key &&
 		                             entry->buffer &&
-		                             plain_open(arena, guesses[i], entry->key, entry->key_size, &plain) &&
+		                             plain_open(arena, guesses[i], short_key_load(entry->key, entry->key_size),
+		                                        entry->key_size, &plain) &&
 		                             plain.value_size <= entry->buffer_size &&
 		                             !cache_expired(arena, plain.expires_ms, &now_ms, &ttl_ms),
 		                     1)) {

@@ -33,8 +33,8 @@ static __attribute__((noinline)) uint64_t coarse_ms(const struct arena *arena)
  * bucket that was moved all slots are frozen, so that does not have to be looked at.
  */
 static inline __attribute__((always_inline)) bool find(struct epoch_reader *reader, const struct arena *arena,
-                                                       uint64_t hash, const struct write_request *request,
-                                                       struct found *ret_found)
+                                                       uint64_t hash, struct short_key key,
+                                                       const struct write_request *request, struct found *ret_found)
 {
 	const uint32_t segment = index_segment(arena, hash);
 	struct bucket *bucket;
@@ -45,13 +45,13 @@ static inline __attribute__((always_inline)) bool find(struct epoch_reader *read
 	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
 	if (!epoch_pin_index(reader, INDEX_PIN_SEGMENT, segment))
 		return false;
-	matches = bucket_match(bucket, hash);
+	matches = bucket_look(bucket, hash).matches;
 	if (matches == 0)
 		return false;
 	ret_found->slot = &((atomic_u64 *)(void *)bucket)[__builtin_ctz(matches)];
 	ret_found->word = load_acquire(ret_found->slot); /* A1 <- R1 */
 	if (!slot_is_object(ret_found->word) || ret_found->word & SLOT_FROZEN ||
-	    !plain_open(arena, ret_found->word, request->key, request->key_size, &ret_found->old))
+	    !plain_open(arena, ret_found->word, key, request->key_size, &ret_found->old))
 		return false;
 	return __builtin_expect(ret_found->old.expires_ms == 0, 1) || ret_found->old.expires_ms > arena_now_ms(arena);
 }
@@ -103,6 +103,7 @@ static inline __attribute__((always_inline)) bool replace(struct cache_thread *t
 	const struct arena *arena = &thread->cache->arena;
 	struct epoch_reader reader = { .line = thread->reader.line, .epoch = thread->reader.epoch, .fenced = fenced };
 	struct found found;
+	struct short_key key;
 	uint64_t hash;
 	bool done;
 
@@ -114,11 +115,12 @@ static inline __attribute__((always_inline)) bool replace(struct cache_thread *t
 	 * the new version follows that of the object that is replaced, whatever the time is.
 	 */
 	found.now_ms = request->ttl_ms ? arena_now_ms(arena) : coarse_ms(arena);
-	hash = hash_short_key(arena->secret, request->key, request->key_size);
+	key = short_key_load(request->key, request->key_size);
+	hash = hash_short_key(arena->secret, key, request->key_size);
 	if (usage_sampled(hash))
 		return false;
 	epoch_enter(&reader);
-	done = find(&reader, arena, hash, request, &found) && put(thread, &reader, request, &found, ret_version);
+	done = find(&reader, arena, hash, key, request, &found) && put(thread, &reader, request, &found, ret_version);
 	epoch_unpin_index(&reader, INDEX_PIN_SEGMENT);
 	/* Whether the section was revoked does not matter: what is published is, and else nothing is said of the key. */
 	epoch_exit(&reader);

@@ -32,10 +32,14 @@ struct epoch_reader {
 	bool fenced;
 };
 
-/* Enters a section, for who keeps the epoch himself and leaves by epoch_leave. Return: the epoch. */
-static inline __attribute__((always_inline)) uint64_t epoch_begin(const struct epoch_reader *reader)
+/*
+ * Enters a section, for who has the address of the arena's epoch at hand, keeps the epoch himself, and leaves by epoch_leave. Return: the
+ * epoch.
+ */
+static inline __attribute__((always_inline)) uint64_t epoch_begin(const struct epoch_reader *reader,
+                                                                  const atomic_u64 *arena_epoch)
 {
-	uint64_t epoch = load_acquire(reader->epoch); /* A3 <- R3 */
+	uint64_t epoch = load_acquire(arena_epoch); /* A3 <- R3 */
 
 	if (__builtin_expect(reader->fenced, 0)) {
 		(void)exchange_acquire(&reader->line->epoch, epoch); /* A16 <- R16 */
@@ -50,7 +54,7 @@ static inline __attribute__((always_inline)) uint64_t epoch_begin(const struct e
 
 static inline __attribute__((always_inline)) void epoch_enter(struct epoch_reader *reader)
 {
-	reader->entered = epoch_begin(reader);
+	reader->entered = epoch_begin(reader, reader->epoch);
 }
 
 /*

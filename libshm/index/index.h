@@ -170,33 +170,39 @@ static inline __attribute__((always_inline)) bool index_compare(const struct are
 }
 
 /*
- * The slots of a bucket whose tag matches, as bits, 1 << 1 for slot 0. Without a branch: which slot a key is in cannot be
+ * A bucket's control word, and the slots whose tag matches, as bits, 1 << 1 for slot 0. Without a branch: which slot a key is in cannot be
  * predicted, and a wrong guess would be found out only when the bucket's line has come from memory, which would keep the
  * processor from overlapping one lookup with the next. It is a hint: whoever acts on a bit reads the slot's word.
  *
  * With SSE2, which every x86-64 has, the upper halves of all eight words are compared at once.
  */
-static inline __attribute__((always_inline)) uint32_t bucket_match(const struct bucket *bucket, uint64_t hash)
+struct bucket_look {
+	uint64_t control;
+	uint32_t matches;
+};
+
+static inline __attribute__((always_inline)) struct bucket_look bucket_look(const struct bucket *bucket, uint64_t hash)
 {
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
 	const __m128i *line = (const __m128i *)(const void *)bucket;
-	const __m128i tag = _mm_set1_epi16((short)slot_mark(hash));
+	const __m128i tag = _mm_set1_epi16((short)slot_mark(hash)), first = line[0];
 	enum { ODD = _MM_SHUFFLE(3, 1, 3, 1) };
 	__m128i low, high;
 
-	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(line[0]), _mm_castsi128_ps(line[1]), ODD));
+	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(first), _mm_castsi128_ps(line[1]), ODD));
 	high = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(line[2]), _mm_castsi128_ps(line[3]), ODD));
 	low = _mm_srli_epi32(low, SLOT_TAG_SHIFT - 32);
 	high = _mm_srli_epi32(high, SLOT_TAG_SHIFT - 32);
 	low = _mm_cmpeq_epi16(_mm_packs_epi32(low, high), tag);
 	/* The lowest bit is the control word's, and the upper half repeats the lower. */
-	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, low)) & 0xfe;
+	return (struct bucket_look){ .control = (uint64_t)_mm_cvtsi128_si64(first),
+		                     .matches = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, low)) & 0xfe };
 #else
-	uint32_t matches = 0;
+	struct bucket_look look = { .control = load_relaxed(&bucket->control) };
 
 	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
-		matches |= (uint32_t)slot_matches(load_relaxed(&bucket->slots[i]), hash) << (i + 1);
-	return matches;
+		look.matches |= (uint32_t)slot_matches(load_relaxed(&bucket->slots[i]), hash) << (i + 1);
+	return look;
 #endif
 }
 
@@ -212,18 +218,12 @@ uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key,
  */
 atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t *word, uint32_t *ret_segment);
 
-/*
- * Where a key probably is: the word of a slot with an object; 0: it is not there; a link: in another bucket, which index_search
- * finds. Nearly always a key is in its home bucket and in the only slot there that has its tag, or there is none such and no
- * overflow bucket.
- */
-static inline __attribute__((always_inline)) uint64_t bucket_guess(struct bucket *bucket, uint64_t hash,
-                                                                   atomic_u64 **ret_slot)
+/* Where a key probably is, if in this bucket; as index_guess. */
+static inline __attribute__((always_inline)) uint64_t bucket_guess(struct bucket *bucket, struct bucket_look look)
 {
-	uint32_t matches = bucket_match(bucket, hash), position;
 	uint64_t word;
 
-	if (__builtin_expect(matches == 0, 0)) {
+	if (__builtin_expect(look.matches == 0, 0)) {
 		word = load_relaxed(&bucket->slots[BUCKET_SLOTS - 1]); /* of a link only that there is one */
 		return slot_is_link(word) ? word : 0;
 	}
@@ -231,36 +231,32 @@ static inline __attribute__((always_inline)) uint64_t bucket_guess(struct bucket
 	 * Meanwhile the slot may have got another object, and so even one with another tag: then the key was not in it all the time,
 	 * and comparing it shows that.
 	 */
-	position = (uint32_t)__builtin_ctz(matches);
-	*ret_slot = &((atomic_u64 *)(void *)bucket)[position];
-	word = load_acquire(*ret_slot); /* A1 <- R1 */
+	word = load_acquire(&((atomic_u64 *)(void *)bucket)[__builtin_ctz(look.matches)]); /* A1 <- R1 */
 	return __builtin_expect(slot_is_object(word), 1) ? word : SLOT_LINK;
 }
 
-/* Also in which slot; that is set only when the guess is an object. */
-static inline __attribute__((always_inline)) uint64_t index_guess_slot(const struct arena *arena, uint64_t hash,
-                                                                       atomic_u64 **ret_slot)
+/*
+ * Where a key probably is: the word of a slot with an object; 0: it is not there; a link: in another bucket, which index_search
+ * finds. Nearly always a key is in its home bucket and in the only slot there that has its tag, or there is none such and no
+ * overflow bucket. For this arena_near will do.
+ */
+static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
 {
 	uint32_t segment = index_segment(arena, hash);
+	struct bucket_look look;
 	struct bucket *bucket;
 
-	if (__builtin_expect(segment >= arena->segment_count, 0))
+	if (__builtin_expect((uint64_t)segment << arena->segment_shift >= arena->bytes, 0))
 		return SLOT_LINK;
 	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
+	look = bucket_look(bucket, hash);
 	/*
 	 * Who goes to a child reads this word again, with acquire. Else it does not matter which is read first, this or the slots: a bucket
 	 * that has moved keeps its words, so what is not in it was in neither bucket at some moment in between.
 	 */
-	if (__builtin_expect((load_relaxed(&bucket->control) & CONTROL_MOVED) != 0, 0))
+	if (__builtin_expect((look.control & CONTROL_MOVED) != 0, 0))
 		return SLOT_LINK;
-	return bucket_guess(bucket, hash, ret_slot);
-}
-
-static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
-{
-	atomic_u64 *slot;
-
-	return index_guess_slot(arena, hash, &slot);
+	return bucket_guess(bucket, look);
 }
 
 /*

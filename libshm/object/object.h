@@ -12,12 +12,9 @@
 
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "arena/segment.h"
 #include "base/failpoint.h"
+#include "base/hash.h"
 
 /* One object, looked at once: nothing here is read from shared memory again, and all of it lies inside the arena. */
 struct object_view {
@@ -124,30 +121,12 @@ static inline __attribute__((always_inline)) bool object_parse(const struct aren
 	return (uint16_t)head != 0 && object_unfold(arena, offset, head, (uint16_t)head, ret_view);
 }
 
-/* memcmp for the sizes that keys have, inline up to 32 bytes: two loads that overlap, of each side. */
+/* memcmp for the sizes that keys have, inline where they are short. */
 static inline __attribute__((always_inline)) bool bytes_equal(const void *a, const void *b, size_t size)
 {
-	const unsigned char *x = a, *y = b;
-
-	if (__builtin_expect(size < 16 || size > 32, 0))
+	if (__builtin_expect(!hash_is_short(size), 0))
 		return memcmp(a, b, size) == 0;
-#ifdef __SSE2__
-	__m128i first = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)x),
-	                               _mm_loadu_si128((const __m128i *)(const void *)y));
-	__m128i last = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(x + size - 16)),
-	                              _mm_loadu_si128((const __m128i *)(const void *)(y + size - 16)));
-
-	return _mm_movemask_epi8(_mm_and_si128(first, last)) == 0xffff;
-#else
-	uint64_t first[2], last[2], other_first[2], other_last[2];
-
-	memcpy(first, x, 16);
-	memcpy(other_first, y, 16);
-	memcpy(last, x + size - 16, 16);
-	memcpy(other_last, y + size - 16, 16);
-	return ((first[0] ^ other_first[0]) | (first[1] ^ other_first[1]) | (last[0] ^ other_last[0]) |
-	        (last[1] ^ other_last[1])) == 0;
-#endif
+	return short_key_equal(short_key_load(a, size), b, size);
 }
 
 static inline __attribute__((always_inline)) bool object_has_key(const struct object_view *view, const void *key,

@@ -228,9 +228,8 @@ static void guess(void)
 {
 	uint64_t hash = key[FULL - 1].hash, word = index_guess(stage_arena, hash);
 	struct bucket *bucket = slot_is_link(word) ? index_guessed_bucket(stage_arena, hash, word) : NULL;
-	atomic_u64 *slot;
 
-	weak_expect(!bucket || bucket_guess(bucket, hash, &slot) != replaced);
+	weak_expect(!bucket || bucket_guess(bucket, bucket_look(bucket, hash)) != replaced);
 }
 
 /* ---- a split that has just begun ------------------------------------------------------------------------------------------- */

@@ -139,6 +139,7 @@ START_TEST(test_geometry)
 		int fd = make_formatted(expected->bytes, &arena);
 		uint64_t buckets = arena.segment_bytes / sizeof(struct bucket);
 		uint64_t system = arena.system_segments * arena.segment_bytes;
+		struct arena near;
 
 		ck_assert_uint_eq(arena.bytes, expected->bytes);
 		ck_assert_uint_eq(arena.segment_bytes, expected->segment_bytes);
@@ -149,11 +150,22 @@ START_TEST(test_geometry)
 		ck_assert_uint_eq(arena.homes + arena.overflows, buckets);
 		ck_assert_uint_eq(arena.overflows & (arena.overflows - 1), 0);
 
-		/* header, table and directory are apart, aligned, and inside the system segments */
-		ck_assert_uint_ge((uintptr_t)arena.table - (uintptr_t)arena.base, sizeof(struct arena_header));
+		/* header, directory and table are apart, aligned, and inside the system segments */
+		ck_assert_uint_ge((uintptr_t)arena.directory - (uintptr_t)arena.base, sizeof(struct arena_header));
 		ck_assert_uint_eq((uintptr_t)arena.table % CACHE_LINE, 0);
-		ck_assert((void *)arena.directory >= (void *)(arena.table + arena.segment_count));
-		ck_assert((void *)(arena.directory + (1u << arena.directory_bits)) <= (void *)(arena.base + system));
+		ck_assert((void *)arena.table >= (void *)(arena.directory + (1u << arena.directory_bits)));
+		ck_assert((void *)(arena.table + arena.segment_count) <= (void *)arena.ghosts);
+		ck_assert((void *)arena.ghosts <= (void *)(arena.base + system));
+
+		/* what a lookup keeps of it is the same */
+		near = arena_near(&arena);
+		ck_assert_ptr_eq(near.base, arena.base);
+		ck_assert_ptr_eq(near.header, arena.header);
+		ck_assert_ptr_eq(near.directory, arena.directory);
+		ck_assert_uint_eq(near.bytes, arena.bytes);
+		ck_assert_uint_eq(near.homes, arena.homes);
+		ck_assert_uint_eq(near.segment_shift, arena.segment_shift);
+		ck_assert_uint_eq(near.directory_shift, arena.directory_shift);
 		ck_assert_uint_lt(arena.system_segments, arena.segment_count);
 		arena_unmap(&arena);
 		close(fd);
