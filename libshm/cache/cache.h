@@ -73,7 +73,7 @@ static inline bool cache_key_valid(const void *key, size_t key_size)
 	return key && key_size >= 1 && key_size <= LARDER_KEY_MAX;
 }
 
-/* ---- reads (read.c, scan.c, census.c) --------------------------------------------------------------------- */
+/* ---- reads (read.c, batch.c, scan.c, census.c) ------------------------------------------------------------------ */
 
 int cache_get(struct cache_thread *thread, const void *key, size_t key_size, void *buffer, size_t buffer_size,
               struct larder_item *ret_item);
