@@ -60,8 +60,12 @@ static inline __attribute__((always_inline)) uint64_t short_key_mix(__m128i key,
 {
 	__extension__ typedef unsigned __int128 u128;
 	__m128i mixed = _mm_xor_si128(key, _mm_loadu_si128((const __m128i *)(const void *)secret));
+	/*
+	 * Not _mm_unpackhi_epi64: gcc makes a movhlps of it, which waits for what its other register held before. That may be a piece of
+	 * a value that has not come from memory yet, and then no lookup overlaps the one before.
+	 */
 	u128 product = (u128)(uint64_t)_mm_cvtsi128_si64(mixed) *
-	               (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(mixed, mixed));
+	               (uint64_t)_mm_cvtsi128_si64(_mm_shuffle_epi32(mixed, _MM_SHUFFLE(3, 2, 3, 2)));
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
