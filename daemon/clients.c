@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cache/heat.h"
 #include "epoch/grace.h"
 
 void clients_init(struct clients *clients, struct arena *arena, struct estimate *estimate)
@@ -31,8 +30,8 @@ static struct known_client sum_counters(struct control *control)
 	struct control_page *page = control->page;
 	uint64_t high = load_relaxed(&page->thread_high);
 	struct known_client sum = { .control = control,
-		                    .samples = load_relaxed(&page->sample_count),
-		                    .usages = load_relaxed(&page->usage_count) };
+		                    .usages = load_relaxed(&page->usage_count),
+		                    .heat = { .samples = load_relaxed(&page->sample_count) } };
 
 	for (uint64_t i = 0; i < high && i < THREADS_MAX; i++) {
 		sum.hits += load_relaxed(&page->threads[i].hits);
@@ -53,8 +52,8 @@ static void add_counters(struct clients *clients, struct known_client *client)
 	add_counter(&header->hits, now.hits - client->hits);
 	add_counter(&header->sets, now.sets - client->sets);
 	add_counter(&header->deletes, now.deletes - client->deletes);
-	now.samples = client->samples;
 	now.usages = client->usages;
+	now.heat = client->heat;
 	*client = now;
 }
 
@@ -64,7 +63,7 @@ void clients_read(struct clients *clients, struct cache_thread *keeper)
 		struct known_client *client = &clients->list[i];
 
 		add_counters(clients, client);
-		heat_collect(keeper, client->control, &client->samples);
+		heat_collect(keeper, client->control, &client->heat);
 		estimate_read(clients->estimate, client->control, &client->usages);
 	}
 }
@@ -93,7 +92,7 @@ void clients_remove(struct clients *clients, struct control *control, struct cac
 		if (clients->list[i].control != control)
 			continue;
 		add_counters(clients, &clients->list[i]);
-		heat_collect(keeper, control, &clients->list[i].samples);
+		heat_collect(keeper, control, &clients->list[i].heat);
 		clients->list[i] = clients->list[--clients->count];
 		break;
 	}

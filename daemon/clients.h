@@ -6,13 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cache/cache.h"
+#include "cache/heat.h"
 #include "daemon/estimate.h"
 
 struct known_client {
 	struct control *control;
 	uint64_t hits, misses, sets, deletes; /* of its counters, what was added to the arena's */
-	uint64_t samples, usages;             /* of what it reported, what was dealt with */
+	uint64_t usages;                      /* of what it reported, what was dealt with */
+	struct heat_seen heat;
 };
 
 struct clients {

@@ -103,26 +103,41 @@ static void raise_reported(struct cache_thread *keeper, uint64_t word)
 		raise_word(slot, word);
 }
 
-static void collect_notes(struct cache_thread *keeper, struct control_page *page)
+/* Return: how many notes there were. */
+static uint32_t collect_line(struct cache_thread *keeper, struct thread_line *line)
 {
-	uint64_t high = load_relaxed(&page->thread_high);
-	uint32_t count = high < THREADS_MAX ? (uint32_t)high : THREADS_MAX;
+	uint32_t notes = 0;
 
-	for (uint32_t i = 0; i < count; i++)
-		for (uint32_t j = 0; j < USES; j++)
-			if (load_relaxed(&page->threads[i].uses[j]) != 0)
-				raise_reported(keeper, exchange_relaxed(&page->threads[i].uses[j], 0));
+	for (uint32_t i = 0; i < USES; i++) {
+		if (load_relaxed(&line->uses[i]) == 0)
+			continue;
+		raise_reported(keeper, exchange_relaxed(&line->uses[i], 0));
+		notes++;
+	}
+	return notes;
 }
 
-void heat_collect(struct cache_thread *keeper, const struct control *client, uint64_t *seen)
+/* Of as many lines as have no more notes than a client may report; the next time it begins behind them. */
+static void collect_notes(struct cache_thread *keeper, struct control_page *page, uint32_t *line)
+{
+	uint64_t high = load_relaxed(&page->thread_high);
+	uint32_t count = high < THREADS_MAX ? (uint32_t)high : THREADS_MAX, notes = 0;
+
+	for (uint32_t i = 0; i < count && notes < SAMPLES; i++) {
+		*line = *line < count ? *line : 0;
+		notes += collect_line(keeper, &page->threads[(*line)++]);
+	}
+}
+
+void heat_collect(struct cache_thread *keeper, const struct control *client, struct heat_seen *seen)
 {
 	uint64_t count = load_relaxed(&client->page->sample_count);
-	uint64_t begin = count - *seen < SAMPLES ? *seen : count - SAMPLES;
+	uint64_t begin = count - seen->samples < SAMPLES ? seen->samples : count - SAMPLES;
 
 	epoch_enter(&keeper->reader);
-	collect_notes(keeper, client->page);
+	collect_notes(keeper, client->page, &seen->line);
 	for (uint64_t i = begin; i != count; i++)
 		raise_reported(keeper, load_relaxed(&client->page->samples[i % SAMPLES]));
 	epoch_exit(&keeper->reader);
-	*seen = count;
+	seen->samples = count;
 }

@@ -159,7 +159,7 @@ START_TEST(test_keeper_takes_notes)
 {
 	struct world world;
 	struct cache_thread keeper;
-	uint64_t seen = 0;
+	struct heat_seen seen = { 0 };
 
 	world_start(&world, MIB);
 	ck_assert_int_eq(cache_thread_start(&world.self.cache, &keeper), 0);
@@ -181,7 +181,8 @@ START_TEST(test_note_of_nothing)
 	struct world world;
 	struct cache_thread keeper;
 	struct thread_line *line;
-	uint64_t seen = 0, word;
+	struct heat_seen seen = { 0 };
+	uint64_t word;
 
 	world_start(&world, MIB);
 	ck_assert_int_eq(cache_thread_start(&world.self.cache, &keeper), 0);
@@ -207,6 +208,40 @@ START_TEST(test_note_of_nothing)
 }
 END_TEST
 
+/* A client may have it look at no more than so many at once, and cannot keep it from the lines that come later. */
+START_TEST(test_keeper_takes_some_notes_at_a_time)
+{
+	struct world world;
+	struct cache_thread keeper;
+	struct heat_seen seen = { 0 };
+	struct control_page *page;
+
+	world_start(&world, MIB);
+	ck_assert_int_eq(cache_thread_start(&world.self.cache, &keeper), 0);
+	page = world.self.cache.control.page;
+	store_relaxed(&page->thread_high, UINT64_MAX);
+	for (uint32_t round = 0; round < THREADS_MAX * USES / SAMPLES; round++) {
+		uint32_t left = 0;
+
+		for (uint32_t j = 0; j < USES; j++)
+			store_relaxed(&page->threads[0].uses[j], SLOT_OBJECT);
+		for (uint32_t i = 1; round == 0 && i < THREADS_MAX; i++)
+			for (uint32_t j = 0; j < USES; j++)
+				store_relaxed(&page->threads[i].uses[j], SLOT_OBJECT);
+		heat_collect(&keeper, &world.self.cache.control, &seen);
+		for (uint32_t i = 0; i < THREADS_MAX; i++)
+			for (uint32_t j = 0; j < USES; j++)
+				left += i > 0 && load_relaxed(&page->threads[i].uses[j]) != 0;
+		ck_assert_uint_eq(left, THREADS_MAX * USES - (round + 1) * SAMPLES);
+	}
+	store_relaxed(&page->thread_high, 2);
+	heat_collect(&keeper, &world.self.cache.control, &seen); /* fewer lines than there were */
+	ck_assert_uint_eq(notes_of(&world), 0);
+	cache_thread_stop(&keeper);
+	world_stop(&world);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("heat");
@@ -218,5 +253,6 @@ int main(void)
 	tcase_add_test(tests, test_thread_that_ends_leaves_no_note);
 	tcase_add_test(tests, test_keeper_takes_notes);
 	tcase_add_test(tests, test_note_of_nothing);
+	tcase_add_test(tests, test_keeper_takes_some_notes_at_a_time);
 	return suite_run("heat", tests);
 }

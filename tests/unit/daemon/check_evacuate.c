@@ -341,7 +341,7 @@ START_TEST(test_samples_of_those_who_cannot_write_raise_heat)
 {
 	struct removal removal;
 	struct cache *cache = &removal.world.self.cache;
-	uint64_t seen = 0;
+	struct heat_seen seen = { 0 };
 
 	removal_start(&removal);
 	cache->arena.writable = false;
@@ -358,7 +358,7 @@ START_TEST(test_samples_of_those_who_cannot_write_raise_heat)
 	/* far more than there is room for: only the last ones are looked at */
 	store_relaxed(&cache->control.page->sample_count, UINT64_C(1) << 40);
 	heat_collect(&removal.world.self.thread, &cache->control, &seen);
-	ck_assert_uint_eq(seen, UINT64_C(1) << 40);
+	ck_assert_uint_eq(seen.samples, UINT64_C(1) << 40);
 	expect_sound(&removal.world);
 	removal_stop(&removal);
 }
