@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Counting what is replaced as dead in the segment that it is in. A processor loads nothing past a locked instruction, so a thread
- * notes what it replaces by the short way and tells the segments of some objects at once: when it has so many, waits for memory, or ends. The notes
- * stand for less than a chunk. Those of a thread that is killed are lost, as is what it was about to count anyway; the audit finds
+ * notes what it replaces by the short way and tells the segments of some objects at once: when it has so many, waits for memory, or ends, or its
+ * handle is closed. The notes stand for less than a chunk. Those of a thread that is killed are lost, as is what it was about to count anyway; the audit finds
  * what nobody counted (daemon/audit.h).
  */
 #ifndef LARDER_CACHE_DEAD_H

@@ -24,6 +24,7 @@
 
 #include "base/failpoint.h"
 #include "base/wire.h"
+#include "cache/dead.h"
 #include "client/channel.h"
 #include "client/guard.h"
 #include "client/options.h"
@@ -229,15 +230,33 @@ int handle_attach(struct larder *cache, struct fault *fault)
 	return result;
 }
 
+/* What threads that have not ended replaced and did not count yet; what they used larderd collects. */
+static void tell_dead(struct larder *cache)
+{
+	struct process *process = cache->process;
+	uint32_t left = 0;
+
+	for (struct attachment *one = cache->attachments; one; one = one->next)
+		left += one->threads;
+	for (size_t i = 0; i < THREADS_MAX && left > 0; i++) {
+		if (!load_relaxed(&process->threads[i].owner))
+			continue;
+		dead_tell(&process->threads[i].thread);
+		left--;
+	}
+}
+
 /* Ends this process's attachments, if it has any, and lets go of what it inherited. */
 static void detach(struct larder *cache)
 {
 	struct attachment *attachment;
 
-	if (load_relaxed(&cache->process->token) != 0)
-		process_delist(cache->process);
-	else
+	if (load_relaxed(&cache->process->token) != 0) {
+		process_delist(cache->process); /* from here on no thread that ends does it itself */
+		tell_dead(cache);
+	} else {
 		inherit(cache);
+	}
 	while ((attachment = cache->attachments)) {
 		cache->attachments = attachment->next;
 		if (load_relaxed(&attachment->token) != 0) {

@@ -6,6 +6,7 @@
 
 #include "client/handle.h"
 #include "client/thread.h"
+#include "object/object.h"
 #include "tests/support/expect.h"
 #include "tests/unit/client/fake_arena.h"
 
@@ -56,6 +57,32 @@ START_TEST(test_ending_threads_give_their_lines_back)
 	ck_assert_uint_eq(lines_in_use(cache), 1);
 	ck_assert_uint_eq(load_relaxed(&fake_arena_control(server, 0)->page->thread_high), 2);
 	larder_close(cache);
+	fake_arena_stop(server);
+}
+END_TEST
+
+static uint64_t dead_bytes(const struct arena *arena)
+{
+	uint64_t units = 0;
+
+	for (uint32_t segment = 0; segment < arena->segment_count; segment++)
+		units += load_relaxed(&arena->table[segment].dead_units);
+	return units * OBJECT_UNIT;
+}
+
+/* The thread goes on after the handle is closed, and had replaced too little to count it by itself. */
+START_TEST(test_close_counts_what_is_dead)
+{
+	struct fake_arena *server = fake_arena_start(LARDER_SHARED_WRITE, NULL, NULL);
+	larder *cache = fake_arena_open(server);
+	char key[] = "a key of twenty byte";
+
+	for (uint32_t i = 0; i < 2 * (DEAD_NOTES - 2); i++) {
+		key[0] = (char)('a' + i / 2); /* each twice */
+		expect_equal(larder_set(cache, key, sizeof key - 1, "value", 5, NULL, NULL), 0);
+	}
+	larder_close(cache);
+	ck_assert_uint_eq(dead_bytes(&server->arena), (DEAD_NOTES - 2) * object_size(0, sizeof key - 1, 5));
 	fake_arena_stop(server);
 }
 END_TEST
@@ -321,6 +348,7 @@ int main(void)
 	TCase *tests = tcase_create("thread");
 
 	tcase_add_test(tests, test_ending_threads_give_their_lines_back);
+	tcase_add_test(tests, test_close_counts_what_is_dead);
 	tcase_add_test(tests, test_too_many_threads);
 	tcase_add_test(tests, test_one_thread_with_several_handles);
 	tcase_add_test(tests, test_handle_after_handle);
