@@ -158,7 +158,7 @@ static void refuse(const char *why)
 static void start(const char *const arguments[])
 {
 	if (!server_run(&server, arguments)) {
-		count_logged("");
+		server_read_file(server.log, text, sizeof text);
 		expect_failed("larderd did not start: %s", text);
 	}
 }
