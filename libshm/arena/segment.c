@@ -138,6 +138,9 @@ void segment_add_room(const struct arena *arena, uint32_t tenant, uint32_t count
 /*
  * Takes chunks of the youngest segment of a slab that has so many left, though the slab allocates in another by now: one in which a
  * large object did not fit any more has room for smaller ones. The search is bounded, and begins where segments were taken last.
+ *
+ * Such a segment goes behind all others in the order of eviction: when no segment is free, whatever is written goes to what is left of
+ * older ones, and the first of them to be emptied would be the one that was written to last.
  */
 static bool take_left(const struct arena *arena, uint32_t slab, uint32_t chunks, uint32_t *ret_segment,
                       uint32_t *ret_generation, uint32_t *ret_chunk)
@@ -165,6 +168,7 @@ static bool take_left(const struct arena *arena, uint32_t slab, uint32_t chunks,
 	}
 	if (!best || !take_from(arena, best, slab, chunks, ret_generation, ret_chunk))
 		return false;
+	segment_number(arena, best);
 	*ret_segment = best;
 	return true;
 }

@@ -146,11 +146,17 @@ bool segment_change(const struct arena *arena, uint32_t segment, enum segment_st
 /* Keeper: opens a condemned segment again, as one of a pool that was opened now. */
 void segment_keep(const struct arena *arena, uint32_t segment, enum pool pool, uint64_t now_ms);
 
+/* Puts a segment behind all that were opened before. */
+static inline void segment_number(const struct arena *arena, uint32_t segment)
+{
+	store_relaxed(&arena->table[segment].opened, fetch_add_relaxed(&arena->header->segments_opened, 1) + 1);
+}
+
 /* Says of a segment that is opened since when it is, and puts it behind all that were opened before. */
 static inline void segment_date(const struct arena *arena, uint32_t segment, uint64_t now_ms)
 {
 	store_relaxed(&arena->table[segment].opened_ms, now_ms);
-	store_relaxed(&arena->table[segment].opened, fetch_add_relaxed(&arena->header->segments_opened, 1) + 1);
+	segment_number(arena, segment);
 }
 
 /* Keeper: takes a free segment for the index. The caller clears it. */

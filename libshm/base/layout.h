@@ -150,7 +150,7 @@ struct arena_header {
 	atomic_u32 superseded; /* 1: a client found another arena served in the place of this one */
 	atomic_u32 class_shift; /* two to the power of it TTL classes in a row share a slab; the keeper's */
 	atomic_u64 displaced_objects; /* keys that were taken out because the index could have no slot for them or for another */
-	atomic_u64 segments_opened;   /* data segments and extents, ever: they are numbered in this order */
+	atomic_u64 segments_opened;   /* data segments and extents, ever, and again when what was left of one is taken: they are numbered so */
 	_Alignas(PRIVATE_LINE) struct tenant tenants[TENANTS];
 	_Alignas(4096)
 		atomic_u32 open_segment[SLABS]; /* segment + 1 in which a slab allocates; 0: none */
@@ -202,7 +202,7 @@ struct segment_entry {
 	atomic_u32 overflow_used; /* index: overflow buckets that have an owner; a hint for growth */
 	atomic_u32 dead_units; /* data: OBJECT_UNITs of objects that were replaced or deleted; a hint for compaction */
 	atomic_u64 parents; /* index: { upper sibling : 32 | lower : 32 } that were merged in it, else 0 */
-	atomic_u64 opened;  /* data: segments_opened when it was taken from free: whose is lowest is evicted first */
+	atomic_u64 opened;  /* data: segments_opened when it, or what was left of it, was taken: whose is lowest is evicted first */
 };
 
 /* At the start of every run of chunks. The words of an unused chunk are zero. */
