@@ -12,12 +12,16 @@
 #define GROUP CACHE_GROUP
 #define READ_BY_ITSELF 1000 /* the result of a key whose value is too large for the section of the group */
 
-static inline __attribute__((always_inline)) void fetch_bucket(const struct arena *arena, uint64_t hash)
+/* The hash of a key, whose bucket is fetched; of what can be no key, 0. */
+static inline __attribute__((always_inline)) uint64_t hash_and_fetch(const struct arena *arena, const void *key,
+                                                                     size_t key_size)
 {
+	uint64_t hash = cache_key_valid(key, key_size) ? hash_key(arena->secret, key, key_size) : 0;
 	uint32_t segment = index_segment(arena, hash);
 
 	if (__builtin_expect(segment < arena->segment_count, 1))
 		__builtin_prefetch(&index_buckets(arena, segment)[hash_home(hash, arena->homes)]);
+	return hash;
 }
 
 /* Inside a section, once the buckets are fetched. */
@@ -137,12 +141,8 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 		struct larder_mget_entry *group = &entries[done];
 		struct group_sum sum;
 
-		for (size_t i = 0; i < keys; i++) {
-			hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
-			                    ? hash_key(arena->secret, group[i].key, group[i].key_size)
-			                    : 0;
-			fetch_bucket(arena, hashes[i]);
-		}
+		for (size_t i = 0; i < keys; i++)
+			hashes[i] = hash_and_fetch(arena, group[i].key, group[i].key_size);
 		for (int attempt = 1;; attempt++) {
 			epoch_enter(&thread->reader);
 			guess_group(arena, hashes, keys, guesses);
@@ -164,24 +164,29 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 	}
 }
 
+/* Fetches the objects of a group whose buckets are fetched. */
+static inline __attribute__((always_inline)) void fetch_group(struct cache_thread *thread, const uint64_t hashes[GROUP],
+                                                              size_t keys)
+{
+	uint64_t guesses[GROUP];
+
+	epoch_enter(&thread->reader);
+	guess_group(&thread->cache->arena, hashes, keys, guesses);
+	epoch_exit(&thread->reader); /* nothing was read that matters */
+}
+
 void cache_mview(struct cache_thread *thread, struct larder_mview_entry *entries, size_t entry_count)
 {
 	const struct arena *arena = &thread->cache->arena;
-	uint64_t hashes[GROUP], guesses[GROUP];
+	uint64_t hashes[GROUP];
 
 	for (size_t done = 0; done < entry_count; done += GROUP) {
 		size_t keys = entry_count - done < GROUP ? entry_count - done : GROUP;
 		struct larder_mview_entry *group = &entries[done];
 
-		for (size_t i = 0; i < keys; i++) {
-			hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
-			                    ? hash_key(arena->secret, group[i].key, group[i].key_size)
-			                    : 0;
-			fetch_bucket(arena, hashes[i]);
-		}
-		epoch_enter(&thread->reader);
-		guess_group(arena, hashes, keys, guesses);
-		epoch_exit(&thread->reader); /* nothing was read that matters */
+		for (size_t i = 0; i < keys; i++)
+			hashes[i] = hash_and_fetch(arena, group[i].key, group[i].key_size);
+		fetch_group(thread, hashes, keys);
 		for (size_t i = 0; i < keys; i++)
 			group[i].result = cache_view(thread, group[i].key, group[i].key_size, &group[i].view);
 	}
@@ -190,15 +195,9 @@ void cache_mview(struct cache_thread *thread, struct larder_mview_entry *entries
 void cache_fetch(struct cache_thread *thread, const struct larder_mset_entry *group, size_t keys)
 {
 	const struct arena *arena = &thread->cache->arena;
-	uint64_t hashes[GROUP], guesses[GROUP];
+	uint64_t hashes[GROUP];
 
-	for (size_t i = 0; i < keys; i++) {
-		hashes[i] = cache_key_valid(group[i].key, group[i].key_size)
-		                    ? hash_key(arena->secret, group[i].key, group[i].key_size)
-		                    : 0;
-		fetch_bucket(arena, hashes[i]);
-	}
-	epoch_enter(&thread->reader);
-	guess_group(arena, hashes, keys, guesses);
-	epoch_exit(&thread->reader); /* nothing was read that matters */
+	for (size_t i = 0; i < keys; i++)
+		hashes[i] = hash_and_fetch(arena, group[i].key, group[i].key_size);
+	fetch_group(thread, hashes, keys);
 }
