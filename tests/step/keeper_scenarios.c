@@ -52,11 +52,23 @@ static void expire(struct scene *scene, const struct scenario *scenario)
 	stage_advance(&scene->stage, 10000);
 }
 
-/* No free segment, so the oldest must go. */
+/*
+ * No free segment, so the oldest must go: it is the subject's. The last of what fills the arena goes to what its segment has left,
+ * which makes that the youngest; so its age is given back to it.
+ */
 static void fill_up(struct scene *scene, const struct scenario *scenario)
 {
+	const struct key *key = &scene->subjects[0];
+	const struct arena *arena = scene->stage.arena;
+	atomic_u64 *opened;
+	uint64_t word, first;
+
 	scenario_prepare(scene, scenario);
+	word = index_search(arena, key->hash, key->text, key->size);
+	opened = &arena->table[segment_of(arena, slot_offset(word))].opened;
+	first = load_relaxed(opened);
 	scene_fill_up(scene, 0);
+	store_relaxed(opened, first);
 	scene_make_fragile(scene);
 	scene->tight = true;
 }
