@@ -215,16 +215,17 @@ struct chunk_header {
 
 /*
  * An object: this header, then in this order and only where a flag says so: expiry (8 bytes, arena ms), user flags
- * (4 bytes); then the key; then the value, aligned for its size; padded to OBJECT_UNIT. A counter has no value bytes:
+ * (4 bytes); then the key; then padding, as the head says; then the value, aligned for its size; padded to OBJECT_UNIT. A counter has no value bytes:
  * its pair of words stands at the first 16-byte boundary after the key.
  * The head is written last, with release. Nothing is changed once it is published, except the words of a counter.
  */
 struct object {
 	atomic_u64
-		head; /* { value size:32 | zero:8 | OBJECT_...:8 | key size:16 }; 0: no object here (yet) */
+		head; /* { value size:32 | padding:8 | OBJECT_...:8 | key size:16 }; 0: no object here (yet) */
 	uint64_t version;
 };
 #define OBJECT_FLAGS_SHIFT 16
+#define OBJECT_PADDING_SHIFT 24 /* bytes between key and value; of a counter 0 */
 #define OBJECT_VALUE_SIZE_SHIFT 32
 
 #define OBJECT_EXPIRES 1u /* has the expiry word */
@@ -402,6 +403,7 @@ static inline uint64_t layout_stamp(void)
 		offsetof(struct segment_entry, dead_units),
 		offsetof(struct segment_entry, parents),
 		offsetof(struct segment_entry, opened),
+		OBJECT_PADDING_SHIFT,
 		OBJECT_VALUE_SIZE_SHIFT,
 		offsetof(struct object, version),
 		offsetof(struct bucket, slots),

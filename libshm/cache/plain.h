@@ -64,7 +64,7 @@ static inline __attribute__((always_inline)) bool plain_look(const struct arena 
 	if (__builtin_expect(!short_key_equal(key, start + key_start, key_size), 0))
 		return false;
 	ret_plain->value_size = head >> OBJECT_VALUE_SIZE_SHIFT;
-	value_start = align_up(key_start + key_size, object_value_alignment(ret_plain->value_size));
+	value_start = key_start + key_size + object_head_padding(head);
 	ret_plain->value = start + value_start;
 	return __builtin_expect(offset + value_start + ret_plain->value_size <= arena->bytes, 1);
 }

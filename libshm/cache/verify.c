@@ -229,6 +229,8 @@ static const char *object_fault(const struct arena *arena, const struct index_ch
 		return "its segment is of another generation";
 	if ((offset + ret_object->size - 1) >> arena->segment_shift >= segment + extent_length(arena, segment, state))
 		return "it goes beyond its segment";
+	if (!object_is_aligned(ret_object))
+		return "its value is not aligned as its size asks for";
 	hash = hash_key(arena->secret, ret_object->key, ret_object->key_size);
 	if (!slot_matches(word, hash))
 		return "the tag is not that of its key";

@@ -5,7 +5,8 @@
  *	header 16 | expiry 8 ? | user flags 4 ? | key | padding | value | padding to 8
  *
  * The value is aligned to the largest power of two, up to 8, that divides its size: the size of a C type is always a
- * multiple of its alignment, so any such type can be read in place, and strings cost no padding.
+ * multiple of its alignment, so any such type can be read in place, and strings cost no padding. How many bytes of padding
+ * that makes stands in the head, so that a reader need not compute it.
  */
 #ifndef LARDER_OBJECT_OBJECT_H
 #define LARDER_OBJECT_OBJECT_H
@@ -51,6 +52,18 @@ static inline uint64_t object_key_start(uint32_t flags)
 	       (flags & OBJECT_FLAGS) / OBJECT_FLAGS * sizeof(uint32_t);
 }
 
+/* The bytes between the key, which ends at this distance from the beginning of the object, and a value of this size. */
+static inline uint64_t object_padding(uint64_t key_end, uint64_t value_size)
+{
+	return (0 - key_end) & (object_value_alignment(value_size) - 1);
+}
+
+/* The same, as the head of an object says. */
+static inline uint64_t object_head_padding(uint64_t head)
+{
+	return head >> OBJECT_PADDING_SHIFT & UINT8_MAX;
+}
+
 /* The bytes an object takes. A counter's words need a 16-byte boundary, of which it has one wherever it is put. */
 static inline uint64_t object_size(uint32_t flags, uint32_t key_size, uint32_t value_size)
 {
@@ -58,7 +71,7 @@ static inline uint64_t object_size(uint32_t flags, uint32_t key_size, uint32_t v
 
 	if (flags & OBJECT_COUNTER)
 		return align_up(key_end, OBJECT_UNIT) + OBJECT_UNIT + sizeof(struct counter);
-	return align_up(align_up(key_end, object_value_alignment(value_size)) + value_size, OBJECT_UNIT);
+	return align_up(key_end + object_padding(key_end, value_size) + value_size, OBJECT_UNIT);
 }
 
 /* All that follows from the head of an object at a byte offset. False: it does not fit in the arena. */
@@ -84,7 +97,7 @@ static inline __attribute__((always_inline)) bool object_unfold(const struct are
 		ret_view->value_size = 0;
 	} else {
 		uint32_t value_size = (uint32_t)(head >> OBJECT_VALUE_SIZE_SHIFT);
-		uint64_t value_start = align_up(key_start + key_size, object_value_alignment(value_size));
+		uint64_t value_start = key_start + key_size + object_head_padding(head);
 
 		end = value_start + value_size;
 		ret_view->counter = NULL;
@@ -149,6 +162,15 @@ static inline __attribute__((always_inline)) bool object_find(const struct arena
 	       object_has_key(ret_view, key, key_size);
 }
 
+/* Whether the value begins where it does in what object_write writes. */
+static inline bool object_is_aligned(const struct object_view *view)
+{
+	uint64_t key_end = (uint64_t)(view->key - (const unsigned char *)view->object) + view->key_size;
+
+	return !view->value ||
+	       (uint64_t)(view->value - view->key) == view->key_size + object_padding(key_end, view->value_size);
+}
+
 static inline bool object_expired(const struct object_view *view, uint64_t now_ms)
 {
 	return view->expires_ms != 0 && view->expires_ms <= now_ms;
@@ -207,7 +229,18 @@ static inline __attribute__((always_inline)) unsigned char *object_write(const s
 		store_relaxed(&counter->version, plan->version << 1);
 		return NULL;
 	}
-	return start + align_up(key_start + plan->key_size, object_value_alignment(plan->value_size));
+	return start + key_start + plan->key_size + object_padding(key_start + plan->key_size, plan->value_size);
+}
+
+/* The head of the object that is planned. */
+static inline uint64_t object_head(const struct object_plan *plan)
+{
+	uint64_t padding = 0;
+
+	if (!(plan->flags & OBJECT_COUNTER))
+		padding = object_padding(object_key_start(plan->flags) + plan->key_size, plan->value_size);
+	return (uint64_t)plan->value_size << OBJECT_VALUE_SIZE_SHIFT | padding << OBJECT_PADDING_SHIFT |
+	       (uint64_t)plan->flags << OBJECT_FLAGS_SHIFT | plan->key_size;
 }
 
 /* Lets walkers of the segment see the object: everything in it is written. */
@@ -216,8 +249,7 @@ static inline void object_complete(const struct arena *arena, uint64_t offset, c
 	struct object *object = (struct object *)(void *)(arena->base + offset);
 
 	/* R10 -> A10: a walker that sees a key size must find the rest of the object. */
-	store_release(&object->head, (uint64_t)plan->value_size << OBJECT_VALUE_SIZE_SHIFT |
-	                                     (uint64_t)plan->flags << OBJECT_FLAGS_SHIFT | plan->key_size);
+	store_release(&object->head, object_head(plan));
 	failpoint("object.completed");
 }
 

@@ -145,7 +145,8 @@ static uint64_t choose_head(const struct stage *stage, uint64_t offset, struct i
 		value_size = stage->arena->bytes + 64 - offset - input_byte(input);
 	else
 		value_size = input_number(input, 4);
-	return (value_size & UINT32_MAX) << OBJECT_VALUE_SIZE_SHIFT | (flags & 7) << OBJECT_FLAGS_SHIFT | key_size;
+	return (value_size & UINT32_MAX) << OBJECT_VALUE_SIZE_SHIFT |
+	       (uint64_t)input_byte(input) << OBJECT_PADDING_SHIFT | (flags & 7) << OBJECT_FLAGS_SHIFT | key_size;
 }
 
 static uint64_t load_place(struct place place)

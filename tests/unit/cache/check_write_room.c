@@ -339,10 +339,40 @@ START_TEST(test_nobody_is_driven_out_where_there_will_be_room)
 }
 END_TEST
 
+START_TEST(test_full_arena_is_sound)
+{
+	struct world world;
+	struct random random = { 1 };
+	int result = 0;
+
+	world_start(&world, 2 * MIB);
+	for (uint32_t i = 0; result == 0; i++) {
+		static char value[20000];
+		char key[16];
+		struct write_request request = {
+			.operation = WRITE_SET,
+			.key = key,
+			.value = value,
+			.value_size = random_below(&random, i % 50 ? 200 : sizeof value),
+			.ttl_ms = random_below(&random, 2) ? random_below(&random, 20000) : 0,
+			.flags = random_below(&random, 2),
+		};
+
+		snprintf(key, sizeof key, "%u", random_below(&random, 100000));
+		request.key_size = strlen(key);
+		result = write_one(&world, &request, NULL);
+	}
+	ck_assert_int_eq(result, -EAGAIN);
+	expect_sound(&world);
+	world_stop(&world);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("write room");
 
+	tcase_add_test(tests, test_full_arena_is_sound);
 	tcase_add_test(tests, test_largest_values_in_a_segment);
 	tcase_add_test(tests, test_keys_that_fit_no_segment);
 	tcase_add_test(tests, test_without_larderd_nobody_waits_for_room);

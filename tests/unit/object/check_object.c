@@ -67,7 +67,8 @@ static void check_round_trip(const struct world *world, uint64_t offset, const s
 		expect_equal(version, plan->version);
 		return;
 	}
-	expect(view.counter == NULL && view.value == value);
+	expect(view.counter == NULL && view.value == value && object_is_aligned(&view));
+	expect_equal((uintptr_t)value % object_value_alignment(plan->value_size), 0);
 	expect_equal(view.value_size, plan->value_size);
 	expect(view.value >= view.key + view.key_size);
 	expect(view.value + view.value_size <= arena->base + offset + size);
@@ -201,7 +202,9 @@ static void write_head(const struct arena *arena, uint64_t offset, uint64_t head
 
 static uint64_t head_of(uint32_t flags, uint32_t key_size, uint32_t value_size)
 {
-	return (uint64_t)value_size << OBJECT_VALUE_SIZE_SHIFT | (uint64_t)flags << OBJECT_FLAGS_SHIFT | key_size;
+	const struct object_plan plan = { .flags = flags, .key_size = key_size, .value_size = value_size };
+
+	return object_head(&plan);
 }
 
 static void expect_inside(const struct arena *arena, uint64_t offset, const struct object_view *view)
@@ -241,6 +244,32 @@ START_TEST(test_offsets_near_the_end)
 					if (key_size > 0 && size <= distance)
 						expect_inside(arena, offset, &view);
 				}
+	world_stop(&world);
+}
+END_TEST
+
+/* Whatever padding a head claims, the value is inside, and a walker goes on behind it. */
+START_TEST(test_padding_that_nobody_wrote)
+{
+	struct world world;
+	struct object_view view;
+	const struct arena *arena;
+
+	world_start(&world, MIB);
+	arena = world.arena;
+	for (uint64_t padding = 0; padding <= UINT8_MAX; padding++)
+		for (uint64_t distance = 16; distance <= 320; distance += 8) {
+			uint64_t offset = arena->bytes - distance;
+
+			write_head(arena, offset,
+			           (head_of(0, 20, 3) & ~((uint64_t)UINT8_MAX << OBJECT_PADDING_SHIFT)) |
+			                   padding << OBJECT_PADDING_SHIFT);
+			expect_equal(object_parse(arena, offset, &view), 16 + 20 + padding + 3 <= distance);
+			if (16 + 20 + padding + 3 > distance)
+				continue;
+			expect_inside(arena, offset, &view);
+			expect_equal(object_is_aligned(&view), padding == 0);
+		}
 	world_stop(&world);
 }
 END_TEST
@@ -299,6 +328,7 @@ int main(void)
 	tcase_add_test(tests, test_keys_are_compared_whole);
 	tcase_add_test(tests, test_expiry_is_the_first_moment_without);
 	tcase_add_test(tests, test_offsets_near_the_end);
+	tcase_add_test(tests, test_padding_that_nobody_wrote);
 	tcase_add_test(tests, test_lengths_that_do_not_fit);
 	tcase_add_test(tests, test_any_bytes_at_all);
 	return suite_run("object", tests);
