@@ -361,7 +361,6 @@ static void adopt_geometry(struct arena *arena, const struct arena_header *heade
 	arena->chunks = (uint32_t)(header->segment_bytes / CHUNK_BYTES);
 	arena->overflows = buckets / 8;
 	arena->homes = buckets - arena->overflows;
-	arena->lookup = (uint64_t)arena->homes << 32 | arena->segment_shift << 8 | arena->directory_shift;
 	arena->clock_offset_ns = header->clock_offset_ns;
 	arena->id = header->arena_id;
 	arena->plain_epochs = header->plain_epochs;

@@ -11,9 +11,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/layout.h"
 
 /*
@@ -22,8 +24,7 @@
  */
 struct arena {
 	unsigned char *base;
-	uint64_t bytes;  /* at its largest */
-	uint64_t lookup; /* { homes : 32 | zero : 16 | segment_shift : 8 | directory_shift : 8 } (arena_near) */
+	uint64_t bytes; /* at its largest */
 	struct arena_header *header;
 	struct segment_entry *table;
 	atomic_u32 *directory;
@@ -46,21 +47,28 @@ struct arena {
 };
 
 /*
- * What a lookup needs of it, for who keeps that in registers. Processors can have some hundred loads under way, so where lookups wait for memory
- * each one less, from the caches though it be, lets them look further ahead (docs/PERFORMANCE.md).
+ * What a lookup needs of an arena, for who keeps it together, at hand: each instruction before the bucket is asked for lets a processor
+ * overlap less of one lookup with the next (docs/PERFORMANCE.md).
  */
-static inline __attribute__((always_inline)) struct arena arena_near(const struct arena *arena)
-{
-	const uint64_t lookup = arena->lookup;
-	unsigned char *const base = arena->base;
+struct arena_near {
+	unsigned char *base;
+	uint64_t bytes; /* nothing is looked at beyond */
+	uint32_t homes;
+	uint32_t directory_shift;
+	uint32_t segment_shift;
+	_Alignas(16) uint8_t secret[SHORT_SECRET_BYTES];
+};
 
-	return (struct arena){ .base = base,
-		               .bytes = arena->bytes,
-		               .header = (struct arena_header *)(void *)base,
-		               .directory = (atomic_u32 *)(void *)(base + DIRECTORY_OFFSET),
-		               .homes = (uint32_t)(lookup >> 32),
-		               .segment_shift = (uint32_t)(lookup >> 8) % 64,
-		               .directory_shift = (uint32_t)lookup % 64 };
+static inline __attribute__((always_inline)) struct arena_near arena_near(const struct arena *arena)
+{
+	struct arena_near near = { .base = arena->base,
+		                   .bytes = arena->bytes,
+		                   .homes = arena->homes,
+		                   .directory_shift = arena->directory_shift,
+		                   .segment_shift = arena->segment_shift };
+
+	memcpy(near.secret, arena->secret, sizeof near.secret);
+	return near;
 }
 
 enum page_choice { PAGES_AUTO, PAGES_HUGE, PAGES_SMALL };

@@ -37,6 +37,17 @@ typedef _Atomic(uint8_t) atomic_u8;
 #define cas_relaxed(p, expected, desired) \
 	atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_relaxed, memory_order_relaxed)
 
+/* Adds to what only this thread writes, and others may read. */
+static inline __attribute__((always_inline)) void add_own(atomic_u64 *counter, uint64_t by)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	/* A load and a store in one instruction, which compilers do not make of the two. */
+	__asm__ volatile("addq %1, %0" : "+m"(*counter) : "er"(by));
+#else
+	store_relaxed(counter, load_relaxed(counter) + by);
+#endif
+}
+
 /* Loads before it are done before anything after it. */
 #define fence_acquire() atomic_thread_fence(memory_order_acquire)
 

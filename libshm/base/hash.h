@@ -104,7 +104,9 @@ static inline uint64_t short_key_mix(const uint64_t key[2], const uint8_t *secre
 }
 #endif
 
-static inline __attribute__((always_inline)) uint64_t hash_short_key(const uint8_t secret[SECRET_BYTES],
+#define SHORT_SECRET_BYTES 32 /* so many of the secret are for short keys */
+
+static inline __attribute__((always_inline)) uint64_t hash_short_key(const uint8_t secret[SHORT_SECRET_BYTES],
                                                                      struct short_key key, size_t size)
 {
 	uint64_t hash = size * XXH_PRIME64_1 + short_key_mix(key.first, secret) + short_key_mix(key.last, secret + 16);

@@ -42,7 +42,7 @@ static inline __attribute__((always_inline)) void guess_group(const struct arena
 	for (uint32_t j = 0; j < count; j++) {
 		uint32_t i = elsewhere[j];
 		struct bucket *bucket = index_guessed_bucket(arena, hashes[i], guesses[i]);
-		uint64_t guess = bucket ? bucket_guess(bucket, bucket_look(bucket, hashes[i])) : 0;
+		uint64_t guess = bucket ? bucket_guess(bucket, bucket_matches(bucket, hashes[i])) : 0;
 
 		if (slot_is_object(guess)) {
 			guesses[i] = guess;
@@ -76,6 +76,7 @@ struct group_sum {
 static struct group_sum read_group(const struct arena *arena, const uint64_t hashes[GROUP], uint64_t guesses[GROUP],
                                    struct larder_mget_entry *group, size_t keys)
 {
+	const struct arena_near near = arena_near(arena);
 	uint64_t now_ms = 0, ttl_ms;
 	struct group_sum sum = { 0 };
 
@@ -85,7 +86,7 @@ static struct group_sum read_group(const struct arena *arena, const uint64_t has
 
 		if (__builtin_expect(slot_is_object(guesses[i]) && hash_is_short(entry->key_size) && entry->key &&
 		                             entry->buffer &&
-		                             plain_open(arena, guesses[i], short_key_load(entry->key, entry->key_size),
+		                             plain_open(&near, guesses[i], short_key_load(entry->key, entry->key_size),
 		                                        entry->key_size, &plain) &&
 		                             plain.value_size <= entry->buffer_size &&
 		                             !cache_expired(arena, plain.expires_ms, &now_ms, &ttl_ms),
@@ -154,8 +155,8 @@ void cache_mget(struct cache_thread *thread, struct larder_mget_entry *entries, 
 				break;
 			}
 		}
-		count(&thread->reader.line->misses, keys - sum.hits - sum.large);
-		count(&thread->reader.line->hits, sum.hits);
+		add_own(&thread->reader.line->misses, keys - sum.hits - sum.large);
+		add_own(&thread->reader.line->hits, sum.hits);
 		note_group(thread, group, keys, hashes, guesses);
 		for (size_t i = 0; sum.large && i < keys; i++)
 			if (group[i].result == READ_BY_ITSELF)

@@ -37,9 +37,12 @@ struct dead_note {
 
 /* One thread's use of it. */
 struct cache_thread {
+	struct arena_near near; /* for sections as most processes have them: of a fenced one it has no bytes */
 	struct cache *cache;
 	struct allocator *allocator; /* the line's */
 	struct epoch_reader reader;
+	uint64_t
+		guessed; /* in the section that a get or view of the usual kind hands over to one of another kind (read.c) */
 	uint32_t line;
 	uint32_t shard;
 	uint32_t dead_count;

@@ -28,12 +28,6 @@ static inline uint64_t expiry_of(uint64_t now_ms, uint64_t ttl_ms)
 	return now_ms + (ttl_ms < LIFE_MAX_MS ? ttl_ms : LIFE_MAX_MS);
 }
 
-/* Adds to a counter of the thread's own line; nobody else writes it. */
-static inline void count(atomic_u64 *counter, uint64_t by)
-{
-	store_relaxed(counter, load_relaxed(counter) + by);
-}
-
 /*
  * Whether the life of an object is over that expires then, 0 for never, at the time *now_ms; that is read when it is 0 and first
  * needed, so that a batch reads the clock once at most.

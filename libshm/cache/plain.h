@@ -13,19 +13,22 @@ struct plain {
 	uint32_t user_flags;
 };
 
+/* From its beginning to the end of its key at most; and to the end of a value of so many bytes. */
 #define PLAIN_BYTES (sizeof(struct object) + sizeof(uint64_t) + sizeof(uint32_t) + HASH_SHORT_MAX)
-#define PLAIN_HEAD_MASK UINT64_C(0xffffff) /* flags and key size */
+#define PLAIN_BYTES_WITH(value_bytes) (PLAIN_BYTES + UINT8_MAX + (value_bytes)) /* a head may claim so much padding */
+#define PLAIN_HEAD_MASK UINT64_C(0xffffff)                                      /* flags and key size */
 #define PLAIN_FLAGS ((uint64_t)(OBJECT_EXPIRES | OBJECT_FLAGS) << OBJECT_FLAGS_SHIFT)
 _Static_assert(OBJECT_FLAGS_SHIFT == 16, "flags stand above the key size, and nothing between");
 
-/* The head of the object of a slot word; 0: there is none that could be plain. */
-static inline __attribute__((always_inline)) uint64_t plain_head(const struct arena *arena, uint64_t word)
+/* The head of the object of a slot word, behind which there are so many bytes of the arena at least; 0: there are not. */
+static inline __attribute__((always_inline)) uint64_t plain_head(const struct arena_near *near, uint64_t word,
+                                                                 uint64_t bytes)
 {
 	const uint64_t offset = slot_offset(word);
 
-	if (__builtin_expect(offset > arena->bytes - PLAIN_BYTES, 0))
+	if (__builtin_expect(offset > near->bytes - bytes, 0))
 		return 0;
-	return load_relaxed(&((const struct object *)(const void *)(arena->base + offset))->head);
+	return load_relaxed(&((const struct object *)(const void *)(near->base + offset))->head);
 }
 
 /* Whether the object with this head is plain, has a key of this size, and neither life nor flags. */
@@ -41,16 +44,16 @@ static inline __attribute__((always_inline)) bool plain_is(uint64_t head, size_t
 }
 
 /*
- * Looks at an object that is plain, or if so it is said, bare. False: it has another key. Where bare is a constant the compiler leaves out what depends on
- * it, so a caller that goes both ways from here on has the shortest for the bare.
+ * Looks at an object that is plain, or if so it is said, bare. False: it has another key. Whether all of the value is in the arena the
+ * caller finds out. Where bare is a constant the compiler leaves out what depends on it, so a caller that goes both ways from here on has
+ * the shortest for the bare.
  */
-static inline __attribute__((always_inline)) bool plain_look(const struct arena *arena, uint64_t word, uint64_t head,
-                                                             bool bare, struct short_key key, size_t key_size,
-                                                             struct plain *ret_plain)
+static inline __attribute__((always_inline)) bool plain_look(const struct arena_near *near, uint64_t word,
+                                                             uint64_t head, bool bare, struct short_key key,
+                                                             size_t key_size, struct plain *ret_plain)
 {
-	const uint64_t offset = slot_offset(word);
-	const unsigned char *start = arena->base + offset;
-	uint64_t key_start = sizeof(struct object), value_start;
+	const unsigned char *start = near->base + slot_offset(word);
+	uint64_t key_start = sizeof(struct object);
 
 	*ret_plain = (struct plain){ .object = (const struct object *)(const void *)start };
 	if (!bare) {
@@ -64,21 +67,27 @@ static inline __attribute__((always_inline)) bool plain_look(const struct arena 
 	if (__builtin_expect(!short_key_equal(key, start + key_start, key_size), 0))
 		return false;
 	ret_plain->value_size = head >> OBJECT_VALUE_SIZE_SHIFT;
-	value_start = key_start + key_size + object_head_padding(head);
-	ret_plain->value = start + value_start;
-	return __builtin_expect(offset + value_start + ret_plain->value_size <= arena->bytes, 1);
+	ret_plain->value = start + key_start + key_size + object_head_padding(head);
+	return true;
+}
+
+/* Whether all of the value is in the arena. */
+static inline bool plain_fits(const struct arena_near *near, const struct plain *plain)
+{
+	return __builtin_expect((uint64_t)(plain->value - near->base) + plain->value_size <= near->bytes, 1);
 }
 
 /* Whether the object of a slot word is plain and has this key, which is short. */
-static inline __attribute__((always_inline)) bool plain_open(const struct arena *arena, uint64_t word,
+static inline __attribute__((always_inline)) bool plain_open(const struct arena_near *near, uint64_t word,
                                                              struct short_key key, size_t key_size,
                                                              struct plain *ret_plain)
 {
-	uint64_t head = plain_head(arena, word);
+	uint64_t head = plain_head(near, word, PLAIN_BYTES);
 
 	if (plain_is_bare(head, key_size))
-		return plain_look(arena, word, head, true, key, key_size, ret_plain);
-	return plain_is(head, key_size) && plain_look(arena, word, head, false, key, key_size, ret_plain);
+		return plain_look(near, word, head, true, key, key_size, ret_plain) && plain_fits(near, ret_plain);
+	return plain_is(head, key_size) && plain_look(near, word, head, false, key, key_size, ret_plain) &&
+	       plain_fits(near, ret_plain);
 }
 
 /* The bytes it takes in all. */

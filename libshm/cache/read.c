@@ -22,10 +22,10 @@
  */
 
 /* As fetch_object but for the first line, which is looked at next. */
-static inline __attribute__((always_inline)) void fetch_value(const struct arena *arena, uint64_t word)
+static inline __attribute__((always_inline)) void fetch_value(const struct arena_near *near, uint64_t word)
 {
 	for (int i = 1; i < FETCH_LINES; i++)
-		__builtin_prefetch(arena->base + slot_offset(word) + i * CACHE_LINE);
+		__builtin_prefetch(near->base + slot_offset(word) + i * CACHE_LINE);
 }
 
 void read_note_usage(struct cache_thread *thread, uint64_t hash, size_t key_size, int result,
@@ -97,13 +97,13 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 		epoch_enter(&thread->reader);
 		guess = SLOT_LINK;
 	}
-	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
+	add_own(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
 	if (result != LARDER_MISS && heat_counts(guess))
 		heat_note(thread, guess);
 	return result;
 }
 
-/* A get of a key that is in the sample. */
+/* A get of a key that is in the sample, in a section that is left, or outside of one. */
 static __attribute__((noinline)) int get_sampled(struct cache_thread *thread, const void *key, size_t key_size,
                                                  void *buffer, size_t buffer_size, struct larder_item *ret_item)
 {
@@ -112,6 +112,7 @@ static __attribute__((noinline)) int get_sampled(struct cache_thread *thread, co
 	struct larder_item item;
 	int result;
 
+	epoch_exit(&thread->reader);
 	epoch_enter(&thread->reader);
 	result = get_any(thread, key, key_size, buffer, buffer_size, &item, index_guess(arena, hash));
 	if (ret_item && result != LARDER_MISS)
@@ -136,78 +137,119 @@ static __attribute__((noinline)) int get_other(struct cache_thread *thread, cons
 	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, index_guess(arena, hash));
 }
 
-/* A section of the usual read, and the word that was guessed in it. */
-struct guess {
-	uint64_t entered, word;
-};
+/* Two blocks, which overlap unless the size is that of both. */
+#define COPY_ENDS(to, from, size, block) \
+	(memcpy((to), (from), (block)), memcpy((to) + (size) - (block), (from) + (size) - (block), (block)))
 
-/* Leaves the section. False: it was revoked, and another one begun, in which nothing is known. */
-static inline __attribute__((always_inline)) bool leave(struct cache_thread *thread, struct guess *guess)
+#define VALUE_USUAL_MAX 128
+
+/*
+ * Copies values of usual sizes where it stands: what has to be kept over a call of memcpy takes longer than that. False: it is another size.
+ */
+static inline __attribute__((always_inline)) bool copy_usual(unsigned char *to, const unsigned char *from,
+                                                             uint64_t size)
 {
-	struct thread_line *line = thread->reader.line;
-
-	if (__builtin_expect(epoch_leave(line, guess->entered), 1)) {
-		count(&line->hits, 1);
-		if (heat_counts(guess->word))
-			heat_note(thread, guess->word);
-		return true;
-	}
-	*guess = (struct guess){ epoch_begin(&thread->reader, thread->reader.epoch), SLOT_LINK };
-	return false;
+	if (__builtin_expect(size - 64 <= VALUE_USUAL_MAX - 64, 1))
+		COPY_ENDS(to, from, size, 64);
+	else if (size - 32 <= 32)
+		COPY_ENDS(to, from, size, 32);
+	else if (size - 16 <= 16)
+		COPY_ENDS(to, from, size, 16);
+	else
+		return false;
+	return true;
 }
 
-/* A get of an object that is plain, or even bare. False: something is unusual, and the section goes on. */
-static inline __attribute__((always_inline)) bool get_plain(struct cache_thread *thread, const struct arena *near,
-                                                            struct guess *guess, uint64_t head, bool bare,
-                                                            struct short_key key, size_t key_size, void *buffer,
-                                                            size_t buffer_size, struct larder_item *ret_item)
+/* Enters a section for the usual read, in which nothing is looked at but what is near; in a fenced process that is nothing. */
+static inline __attribute__((always_inline)) void enter(struct cache_thread *thread)
 {
+	const struct arena_header *header = (const struct arena_header *)(const void *)thread->near.base;
+
+	thread->reader.entered = epoch_begin(thread->reader.line, &header->epoch, false);
+}
+
+/* A get whose section was revoked: it begins anew, in another one. */
+static __attribute__((noinline)) int get_revoked(struct cache_thread *thread, const void *key, size_t key_size,
+                                                 void *buffer, size_t buffer_size, struct larder_item *ret_item)
+{
+	epoch_enter(&thread->reader);
+	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, SLOT_LINK);
+}
+
+/* A get that is not of the usual kind, from inside the section in which thread->guessed was guessed. */
+static __attribute__((noinline)) int get_unusual(struct cache_thread *thread, const void *key, size_t key_size,
+                                                 void *buffer, size_t buffer_size, struct larder_item *ret_item)
+{
+	if (__builtin_expect(thread->reader.fenced || !buffer, 0)) {
+		epoch_exit(&thread->reader);
+		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
+	}
+	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, thread->guessed);
+}
+
+/* The end of a get or view, for what is noted of it. */
+static __attribute__((noinline)) int noted(struct cache_thread *thread)
+{
+	heat_note(thread, thread->guessed);
+	return LARDER_OK;
+}
+
+/* A get of the object of thread->guessed, which is given too, and is plain, or even bare. */
+static inline __attribute__((always_inline)) int get_plain(struct cache_thread *thread, uint64_t word, uint64_t head,
+                                                           bool bare, const void *key, struct short_key loaded,
+                                                           size_t key_size, void *buffer, size_t buffer_size,
+                                                           struct larder_item *ret_item)
+{
+	const struct arena_near *near = &thread->near;
+	struct thread_line *line;
 	struct plain plain;
 	uint64_t ttl_ms;
 
-	if (__builtin_expect(!plain_look(near, guess->word, head, bare, key, key_size, &plain), 0) ||
+	if (__builtin_expect(!plain_look(near, word, head, bare, loaded, key_size, &plain), 0) ||
 	    __builtin_expect(plain.value_size > buffer_size, 0) ||
 	    __builtin_expect(expired(&thread->cache->arena, plain.expires_ms, ret_item, &ttl_ms), 0))
-		return false;
-	memcpy(buffer, plain.value, plain.value_size);
+		return get_unusual(thread, key, key_size, buffer, buffer_size, ret_item);
+	if (!copy_usual(buffer, plain.value, plain.value_size)) {
+		if (!plain_fits(near, &plain))
+			return get_unusual(thread, key, key_size, buffer, buffer_size, ret_item);
+		memcpy(buffer, plain.value, plain.value_size);
+	}
 	if (ret_item)
 		describe_plain(&plain, ttl_ms, ret_item);
-	return leave(thread, guess);
+	line = thread->reader.line;
+	if (__builtin_expect(!epoch_leave(line, thread->reader.entered), 0))
+		return get_revoked(thread, key, key_size, buffer, buffer_size, ret_item);
+	add_own(&line->hits, 1);
+	return heat_counts(word) ? noted(thread) : LARDER_OK;
 }
 
 int cache_get(struct cache_thread *thread, const void *key, size_t key_size, void *buffer, size_t buffer_size,
               struct larder_item *ret_item)
 {
-	const struct arena *arena = &thread->cache->arena;
-	struct arena near;
+	const struct arena_near *near = &thread->near;
 	struct short_key loaded;
-	struct guess guess;
-	uint64_t hash, head;
+	uint64_t hash, word, head;
 
-	if (__builtin_expect(!hash_is_short(key_size) || !key || !buffer, 0))
+	if (__builtin_expect(!hash_is_short(key_size) || !key, 0))
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
 	loaded = short_key_load(key, key_size);
-	hash = hash_short_key(arena->secret, loaded, key_size);
+	hash = hash_short_key(near->secret, loaded, key_size);
+	enter(thread);
+	word = index_guess_near(near, hash);
+	thread->guessed = word;
+	if (__builtin_expect(!buffer, 0))
+		return get_unusual(thread, key, key_size, buffer, buffer_size, ret_item);
 	if (usage_sampled(hash))
 		return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
-	near = arena_near(arena);
-	guess.entered = epoch_begin(&thread->reader, &near.header->epoch);
-	guess.word = index_guess(&near, hash);
-	if (__builtin_expect(slot_is_object(guess.word), 1)) {
-		fetch_value(&near, guess.word); /* where the value begins is known only when the first line has come */
-		head = plain_head(&near, guess.word);
-		if (plain_is_bare(head, key_size)) {
-			if (get_plain(thread, &near, &guess, head, true, loaded, key_size, buffer, buffer_size,
-			              ret_item))
-				return LARDER_OK;
-		} else if (plain_is(head, key_size)) {
-			if (get_plain(thread, &near, &guess, head, false, loaded, key_size, buffer, buffer_size,
-			              ret_item))
-				return LARDER_OK;
-		}
-	}
-	thread->reader.entered = guess.entered;
-	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, guess.word);
+	if (__builtin_expect(!slot_is_object(word), 0))
+		return get_unusual(thread, key, key_size, buffer, buffer_size, ret_item);
+	fetch_value(near, word); /* where the value begins is known only when the first line has come */
+	head = plain_head(near, word, PLAIN_BYTES_WITH(VALUE_USUAL_MAX));
+	if (plain_is_bare(head, key_size))
+		return get_plain(thread, word, head, true, key, loaded, key_size, buffer, buffer_size, ret_item);
+	if (plain_is(head, key_size))
+		return get_plain(thread, word, head, false, key, loaded, key_size, buffer, buffer_size, ret_item);
+	return get_unusual(thread, key, key_size, buffer, buffer_size, ret_item);
 }
 
 /* ---- views --------------------------------------------------------------------------------------------------------- */
@@ -262,11 +304,11 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
 		ret_view->data = NULL;
 	else if (heat_counts(guess))
 		heat_note(thread, guess);
-	count(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
+	add_own(result == LARDER_MISS ? &thread->reader.line->misses : &thread->reader.line->hits, 1);
 	return result;
 }
 
-/* A view of a key that is in the sample. */
+/* A view of a key that is in the sample, in a section that is left, or outside of one. */
 static __attribute__((noinline)) int view_sampled(struct cache_thread *thread, const void *key, size_t key_size,
                                                   struct larder_view *ret_view)
 {
@@ -274,6 +316,7 @@ static __attribute__((noinline)) int view_sampled(struct cache_thread *thread, c
 	const uint64_t hash = hash_key(arena->secret, key, key_size);
 	int result;
 
+	epoch_exit(&thread->reader);
 	epoch_enter(&thread->reader);
 	result = view_any(thread, key, key_size, ret_view, index_guess(arena, hash));
 	read_note_usage(thread, hash, key_size, result, &ret_view->item);
@@ -295,62 +338,78 @@ static __attribute__((noinline)) int view_other(struct cache_thread *thread, con
 	return view_any(thread, key, key_size, ret_view, index_guess(arena, hash));
 }
 
-/* As get_plain. */
-static inline __attribute__((always_inline)) bool view_plain(struct cache_thread *thread, const struct arena *near,
-                                                             struct guess *guess, uint64_t head, bool bare,
-                                                             struct short_key key, size_t key_size,
-                                                             struct larder_view *ret_view)
+/* A view whose section was revoked: it begins anew, in another one. */
+static __attribute__((noinline)) int view_revoked(struct cache_thread *thread, const void *key, size_t key_size,
+                                                  struct larder_view *ret_view)
 {
+	unpin(thread->cache, ret_view->shard, ret_view->segment);
+	epoch_enter(&thread->reader);
+	return view_any(thread, key, key_size, ret_view, SLOT_LINK);
+}
+
+/* As get_unusual. */
+static __attribute__((noinline)) int view_unusual(struct cache_thread *thread, const void *key, size_t key_size,
+                                                  struct larder_view *ret_view)
+{
+	if (__builtin_expect(thread->reader.fenced, 0)) {
+		epoch_exit(&thread->reader);
+		return view_other(thread, key, key_size, ret_view);
+	}
+	return view_any(thread, key, key_size, ret_view, thread->guessed);
+}
+
+/* As get_plain. */
+static inline __attribute__((always_inline)) int view_plain(struct cache_thread *thread, uint64_t word, uint64_t head,
+                                                            bool bare, const void *key, struct short_key loaded,
+                                                            size_t key_size, struct larder_view *ret_view)
+{
+	const struct arena_near *near = &thread->near;
+	const uint32_t segment = (uint32_t)(slot_offset(word) >> near->segment_shift);
+	struct thread_line *line;
 	struct plain plain;
 	uint64_t ttl_ms;
-	uint32_t segment;
 
-	if (__builtin_expect(!plain_look(near, guess->word, head, bare, key, key_size, &plain), 0) ||
+	if (__builtin_expect(!plain_look(near, word, head, bare, loaded, key_size, &plain), 0) ||
+	    !plain_fits(near, &plain) ||
 	    __builtin_expect(cache_expired_coarsely(&thread->cache->arena, plain.expires_ms, &ttl_ms), 0))
-		return false;
-	segment = (uint32_t)(slot_offset(guess->word) >> near->segment_shift);
+		return view_unusual(thread, key, key_size, ret_view);
 	ret_view->shard = pin(thread, segment);
 	ret_view->data = plain.value;
 	ret_view->size = plain.value_size;
 	ret_view->segment = segment;
 	describe_plain(&plain, ttl_ms, &ret_view->item);
-	if (__builtin_expect(leave(thread, guess), 1))
-		return true;
-	unpin(thread->cache, ret_view->shard, segment);
-	return false;
+	line = thread->reader.line;
+	if (__builtin_expect(!epoch_leave(line, thread->reader.entered), 0))
+		return view_revoked(thread, key, key_size, ret_view);
+	add_own(&line->hits, 1);
+	return heat_counts(word) ? noted(thread) : LARDER_OK;
 }
 
 /* As cache_get. */
 int cache_view(struct cache_thread *thread, const void *key, size_t key_size, struct larder_view *ret_view)
 {
-	const struct arena *arena = &thread->cache->arena;
-	struct arena near;
+	const struct arena_near *near = &thread->near;
 	struct short_key loaded;
-	struct guess guess;
-	uint64_t hash, head;
+	uint64_t hash, word, head;
 
 	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
 		return view_other(thread, key, key_size, ret_view);
 	loaded = short_key_load(key, key_size);
-	hash = hash_short_key(arena->secret, loaded, key_size);
+	hash = hash_short_key(near->secret, loaded, key_size);
+	enter(thread);
+	word = index_guess_near(near, hash);
+	thread->guessed = word;
 	if (usage_sampled(hash))
 		return view_sampled(thread, key, key_size, ret_view);
-	near = arena_near(arena);
-	guess.entered = epoch_begin(&thread->reader, &near.header->epoch);
-	guess.word = index_guess(&near, hash);
-	if (__builtin_expect(slot_is_object(guess.word), 1)) {
-		fetch_value(&near, guess.word);
-		head = plain_head(&near, guess.word);
-		if (plain_is_bare(head, key_size)) {
-			if (view_plain(thread, &near, &guess, head, true, loaded, key_size, ret_view))
-				return LARDER_OK;
-		} else if (plain_is(head, key_size)) {
-			if (view_plain(thread, &near, &guess, head, false, loaded, key_size, ret_view))
-				return LARDER_OK;
-		}
-	}
-	thread->reader.entered = guess.entered;
-	return view_any(thread, key, key_size, ret_view, guess.word);
+	if (__builtin_expect(!slot_is_object(word), 0))
+		return view_unusual(thread, key, key_size, ret_view);
+	fetch_value(near, word);
+	head = plain_head(near, word, PLAIN_BYTES);
+	if (plain_is_bare(head, key_size))
+		return view_plain(thread, word, head, true, key, loaded, key_size, ret_view);
+	if (plain_is(head, key_size))
+		return view_plain(thread, word, head, false, key, loaded, key_size, ret_view);
+	return view_unusual(thread, key, key_size, ret_view);
 }
 
 void cache_release(struct cache *cache, struct larder_view *view)

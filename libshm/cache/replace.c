@@ -36,6 +36,7 @@ static inline __attribute__((always_inline)) bool find(struct epoch_reader *read
                                                        uint64_t hash, struct short_key key,
                                                        const struct write_request *request, struct found *ret_found)
 {
+	const struct arena_near near = arena_near(arena);
 	const uint32_t segment = index_segment(arena, hash);
 	struct bucket *bucket;
 	uint32_t matches;
@@ -45,13 +46,13 @@ static inline __attribute__((always_inline)) bool find(struct epoch_reader *read
 	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
 	if (!epoch_pin_index(reader, INDEX_PIN_SEGMENT, segment))
 		return false;
-	matches = bucket_look(bucket, hash).matches;
+	matches = bucket_matches(bucket, hash);
 	if (matches == 0)
 		return false;
-	ret_found->slot = &((atomic_u64 *)(void *)bucket)[__builtin_ctz(matches)];
+	ret_found->slot = bucket_match(bucket, matches);
 	ret_found->word = load_acquire(ret_found->slot); /* A1 <- R1 */
 	if (!slot_is_object(ret_found->word) || ret_found->word & SLOT_FROZEN ||
-	    !plain_open(arena, ret_found->word, key, request->key_size, &ret_found->old))
+	    !plain_open(&near, ret_found->word, key, request->key_size, &ret_found->old))
 		return false;
 	return __builtin_expect(ret_found->old.expires_ms == 0, 1) || ret_found->old.expires_ms > arena_now_ms(arena);
 }
@@ -126,7 +127,7 @@ static inline __attribute__((always_inline)) bool replace(struct cache_thread *t
 	epoch_exit(&reader);
 	if (!done)
 		return false;
-	count(&reader.line->sets, 1);
+	add_own(&reader.line->sets, 1);
 	return true;
 }
 

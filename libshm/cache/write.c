@@ -511,7 +511,7 @@ static void count_write(struct cache_thread *thread, const struct write_request 
 {
 	struct thread_line *line = thread->reader.line;
 
-	count(request->operation == WRITE_DELETE ? &line->deletes : &line->sets, 1);
+	add_own(request->operation == WRITE_DELETE ? &line->deletes : &line->sets, 1);
 	if (!thread->allocator->took_segment)
 		return;
 	thread->allocator->took_segment = false;

@@ -33,18 +33,18 @@ struct epoch_reader {
 };
 
 /*
- * Enters a section, for who has the address of the arena's epoch at hand, keeps the epoch himself, and leaves by epoch_leave. Return: the
- * epoch.
+ * Enters a section, for who has all that takes at hand, keeps the epoch himself, and leaves by epoch_leave. fenced: the mode of the process;
+ * if it is fenced and another is said, nothing may be read in the section. Return: the epoch.
  */
-static inline __attribute__((always_inline)) uint64_t epoch_begin(const struct epoch_reader *reader,
-                                                                  const atomic_u64 *arena_epoch)
+static inline __attribute__((always_inline)) uint64_t epoch_begin(struct thread_line *line,
+                                                                  const atomic_u64 *arena_epoch, bool fenced)
 {
 	uint64_t epoch = load_acquire(arena_epoch); /* A3 <- R3 */
 
-	if (__builtin_expect(reader->fenced, 0)) {
-		(void)exchange_acquire(&reader->line->epoch, epoch); /* A16 <- R16 */
+	if (__builtin_expect(fenced, 0)) {
+		(void)exchange_acquire(&line->epoch, epoch); /* A16 <- R16 */
 	} else {
-		store_relaxed(&reader->line->epoch, epoch);
+		store_relaxed(&line->epoch, epoch);
 		/* R4 -> A4: by its membarrier the keeper does not miss a section that still sees what it unlinked. */
 		compiler_barrier();
 	}
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) uint64_t epoch_begin(const struct e
 
 static inline __attribute__((always_inline)) void epoch_enter(struct epoch_reader *reader)
 {
-	reader->entered = epoch_begin(reader, reader->epoch);
+	reader->entered = epoch_begin(reader->line, reader->epoch, reader->fenced);
 }
 
 /*

@@ -131,10 +131,14 @@ static inline uint32_t index_child(const struct arena *arena, uint32_t segment, 
 	return child < arena->segment_count ? child : arena->segment_count;
 }
 
+static inline uint32_t directory_entry(const atomic_u32 *directory, uint32_t shift, uint64_t hash)
+{
+	return load_acquire(&directory[hash >> shift]); /* A11 <- R11 */
+}
+
 static inline uint32_t index_segment(const struct arena *arena, uint64_t hash)
 {
-	/* A11 <- R11 */
-	return load_acquire(&arena->directory[hash >> arena->directory_shift]);
+	return directory_entry(arena->directory, arena->directory_shift, hash);
 }
 
 /*
@@ -170,40 +174,54 @@ static inline __attribute__((always_inline)) bool index_compare(const struct are
 }
 
 /*
- * A bucket's control word, and the slots whose tag matches, as bits, 1 << 1 for slot 0. Without a branch: which slot a key is in cannot be
+ * The slots of a bucket whose tag matches, as bits: bit 3 for the first slot, then every other one. Without a branch: which slot a key is in cannot be
  * predicted, and a wrong guess would be found out only when the bucket's line has come from memory, which would keep the
  * processor from overlapping one lookup with the next. It is a hint: whoever acts on a bit reads the slot's word.
  *
  * With SSE2, which every x86-64 has, the upper halves of all eight words are compared at once.
  */
-struct bucket_look {
-	uint64_t control;
-	uint32_t matches;
-};
-
-static inline __attribute__((always_inline)) struct bucket_look bucket_look(const struct bucket *bucket, uint64_t hash)
+static inline __attribute__((always_inline)) uint32_t bucket_matches(const struct bucket *bucket, uint64_t hash)
 {
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
 	const __m128i *line = (const __m128i *)(const void *)bucket;
-	const __m128i tag = _mm_set1_epi16((short)slot_mark(hash)), first = line[0];
-	enum { ODD = _MM_SHUFFLE(3, 1, 3, 1) };
+	const __m128i tag = _mm_set1_epi16((short)slot_mark(hash));
+	enum { ODD = _MM_SHUFFLE(3, 1, 3, 1), OF_SLOTS = 0xaaa8 }; /* the lowest two bits are of the control word */
 	__m128i low, high;
 
-	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(first), _mm_castsi128_ps(line[1]), ODD));
+	low = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(line[0]), _mm_castsi128_ps(line[1]), ODD));
 	high = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(line[2]), _mm_castsi128_ps(line[3]), ODD));
 	low = _mm_srli_epi32(low, SLOT_TAG_SHIFT - 32);
 	high = _mm_srli_epi32(high, SLOT_TAG_SHIFT - 32);
 	low = _mm_cmpeq_epi16(_mm_packs_epi32(low, high), tag);
-	/* The lowest bit is the control word's, and the upper half repeats the lower. */
-	return (struct bucket_look){ .control = (uint64_t)_mm_cvtsi128_si64(first),
-		                     .matches = (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, low)) & 0xfe };
+	return (uint32_t)_mm_movemask_epi8(low) & OF_SLOTS;
 #else
-	struct bucket_look look = { .control = load_relaxed(&bucket->control) };
+	uint32_t matches = 0;
 
 	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
-		look.matches |= (uint32_t)slot_matches(load_relaxed(&bucket->slots[i]), hash) << (i + 1);
-	return look;
+		matches |= (uint32_t)slot_matches(load_relaxed(&bucket->slots[i]), hash) << (2 * i + 3);
+	return matches;
 #endif
+}
+
+/* Whether what was in a bucket is in a child; a hint, as bucket_matches. */
+static inline __attribute__((always_inline)) bool bucket_moved(const struct bucket *bucket)
+{
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+	_Static_assert(CONTROL_MOVED >> 40 <= UINT8_MAX,
+	               "it is in the sixth byte, which one instruction looks at where it lies");
+
+	return ((const unsigned char *)&bucket->control)[5] & CONTROL_MOVED >> 40;
+#else
+	return load_relaxed(&bucket->control) & CONTROL_MOVED;
+#endif
+}
+
+/* The first slot that matches, of one at least. */
+static inline __attribute__((always_inline)) atomic_u64 *bucket_match(struct bucket *bucket, uint32_t matches)
+{
+	_Static_assert(offsetof(struct bucket, slots) == 8 && sizeof(atomic_u64) == 8,
+	               "two bits of matches are a word");
+	return (atomic_u64 *)(void *)((unsigned char *)bucket - 4 + 4 * (uint64_t)(uint32_t)__builtin_ctz(matches));
 }
 
 /*
@@ -219,11 +237,11 @@ uint64_t index_search(const struct arena *arena, uint64_t hash, const void *key,
 atomic_u64 *index_locate(const struct arena *arena, uint64_t hash, uint64_t *word, uint32_t *ret_segment);
 
 /* Where a key probably is, if in this bucket; as index_guess. */
-static inline __attribute__((always_inline)) uint64_t bucket_guess(struct bucket *bucket, struct bucket_look look)
+static inline __attribute__((always_inline)) uint64_t bucket_guess(struct bucket *bucket, uint32_t matches)
 {
 	uint64_t word;
 
-	if (__builtin_expect(look.matches == 0, 0)) {
+	if (__builtin_expect(matches == 0, 0)) {
 		word = load_relaxed(&bucket->slots[BUCKET_SLOTS - 1]); /* of a link only that there is one */
 		return slot_is_link(word) ? word : 0;
 	}
@@ -231,32 +249,40 @@ static inline __attribute__((always_inline)) uint64_t bucket_guess(struct bucket
 	 * Meanwhile the slot may have got another object, and so even one with another tag: then the key was not in it all the time,
 	 * and comparing it shows that.
 	 */
-	word = load_acquire(&((atomic_u64 *)(void *)bucket)[__builtin_ctz(look.matches)]); /* A1 <- R1 */
+	word = load_acquire(bucket_match(bucket, matches)); /* A1 <- R1 */
 	return __builtin_expect(slot_is_object(word), 1) ? word : SLOT_LINK;
 }
 
 /*
  * Where a key probably is: the word of a slot with an object; 0: it is not there; a link: in another bucket, which index_search
  * finds. Nearly always a key is in its home bucket and in the only slot there that has its tag, or there is none such and no
- * overflow bucket. For this arena_near will do.
+ * overflow bucket.
  */
-static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
+static inline __attribute__((always_inline)) uint64_t index_guess_near(const struct arena_near *near, uint64_t hash)
 {
-	uint32_t segment = index_segment(arena, hash);
-	struct bucket_look look;
+	const atomic_u32 *directory = (const atomic_u32 *)(const void *)(near->base + DIRECTORY_OFFSET);
+	uint64_t offset = (uint64_t)directory_entry(directory, near->directory_shift, hash) << near->segment_shift;
 	struct bucket *bucket;
+	uint32_t matches;
 
-	if (__builtin_expect((uint64_t)segment << arena->segment_shift >= arena->bytes, 0))
+	if (__builtin_expect(offset >= near->bytes, 0))
 		return SLOT_LINK;
-	bucket = &index_buckets(arena, segment)[hash_home(hash, arena->homes)];
-	look = bucket_look(bucket, hash);
+	bucket = (struct bucket *)(void *)(near->base + offset) + hash_home(hash, near->homes);
+	matches = bucket_matches(bucket, hash);
 	/*
 	 * Who goes to a child reads this word again, with acquire. Else it does not matter which is read first, this or the slots: a bucket
 	 * that has moved keeps its words, so what is not in it was in neither bucket at some moment in between.
 	 */
-	if (__builtin_expect((look.control & CONTROL_MOVED) != 0, 0))
+	if (__builtin_expect(bucket_moved(bucket), 0))
 		return SLOT_LINK;
-	return bucket_guess(bucket, look);
+	return bucket_guess(bucket, matches);
+}
+
+static inline __attribute__((always_inline)) uint64_t index_guess(const struct arena *arena, uint64_t hash)
+{
+	const struct arena_near near = arena_near(arena);
+
+	return index_guess_near(&near, hash);
 }
 
 /*

@@ -229,7 +229,7 @@ static void guess(void)
 	uint64_t hash = key[FULL - 1].hash, word = index_guess(stage_arena, hash);
 	struct bucket *bucket = slot_is_link(word) ? index_guessed_bucket(stage_arena, hash, word) : NULL;
 
-	weak_expect(!bucket || bucket_guess(bucket, bucket_look(bucket, hash)) != replaced);
+	weak_expect(!bucket || bucket_guess(bucket, bucket_matches(bucket, hash)) != replaced);
 }
 
 /* ---- a split that has just begun ------------------------------------------------------------------------------------------- */

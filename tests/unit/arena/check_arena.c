@@ -139,7 +139,7 @@ START_TEST(test_geometry)
 		int fd = make_formatted(expected->bytes, &arena);
 		uint64_t buckets = arena.segment_bytes / sizeof(struct bucket);
 		uint64_t system = arena.system_segments * arena.segment_bytes;
-		struct arena near;
+		struct arena_near near;
 
 		ck_assert_uint_eq(arena.bytes, expected->bytes);
 		ck_assert_uint_eq(arena.segment_bytes, expected->segment_bytes);
@@ -160,12 +160,12 @@ START_TEST(test_geometry)
 		/* what a lookup keeps of it is the same */
 		near = arena_near(&arena);
 		ck_assert_ptr_eq(near.base, arena.base);
-		ck_assert_ptr_eq(near.header, arena.header);
-		ck_assert_ptr_eq(near.directory, arena.directory);
+		ck_assert_ptr_eq(near.base + DIRECTORY_OFFSET, arena.directory);
 		ck_assert_uint_eq(near.bytes, arena.bytes);
 		ck_assert_uint_eq(near.homes, arena.homes);
 		ck_assert_uint_eq(near.segment_shift, arena.segment_shift);
 		ck_assert_uint_eq(near.directory_shift, arena.directory_shift);
+		ck_assert_mem_eq(near.secret, arena.secret, sizeof near.secret);
 		ck_assert_uint_lt(arena.system_segments, arena.segment_count);
 		arena_unmap(&arena);
 		close(fd);

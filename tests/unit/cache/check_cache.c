@@ -51,6 +51,37 @@ START_TEST(test_mode_of_sections)
 }
 END_TEST
 
+/* What a fenced process reads it reads inside fenced sections, by a way of its own; the keys are those that the usual way is for. */
+START_TEST(test_fenced_process_reads)
+{
+	static const char key[] = "a key of twenty byte", missing[] = "another such key....";
+	struct world world;
+	struct client client;
+	struct larder_item item;
+	struct larder_view view;
+	char buffer[8];
+
+	world_start(&world, MIB);
+	put(&world, key, "value");
+	client_start_waiting(&world, &client, true, 0);
+	ck_assert_uint_eq(client.thread.near.bytes, 0);
+	ck_assert_int_eq(cache_get(&client.thread, key, 20, buffer, sizeof buffer, &item), LARDER_OK);
+	ck_assert_uint_eq(item.value_size, 5);
+	ck_assert_mem_eq(buffer, "value", 5);
+	ck_assert_int_eq(cache_get(&client.thread, key, 20, NULL, 0, &item), LARDER_TRUNCATED);
+	ck_assert_int_eq(cache_get(&client.thread, key, 20, NULL, 8, &item), -EINVAL);
+	ck_assert_int_eq(cache_get(&client.thread, missing, 20, buffer, sizeof buffer, NULL), LARDER_MISS);
+	ck_assert_int_eq(cache_view(&client.thread, key, 20, &view), LARDER_OK);
+	ck_assert_mem_eq(view.data, "value", 5);
+	ck_assert_int_eq(cache_view(&client.thread, missing, 20, &view), LARDER_MISS);
+	ck_assert_uint_eq(load_relaxed(&client.thread.reader.line->hits), 3);
+	ck_assert_uint_eq(load_relaxed(&client.thread.reader.line->misses), 2);
+	ck_assert_uint_eq(load_relaxed(&client.thread.reader.line->epoch), 0);
+	client_stop(&client);
+	world_stop(&world);
+}
+END_TEST
+
 START_TEST(test_adopted_mapping)
 {
 	struct world world;
@@ -207,6 +238,7 @@ int main(void)
 
 	tcase_add_test(tests, test_what_cannot_be_attached_is_refused_whole);
 	tcase_add_test(tests, test_mode_of_sections);
+	tcase_add_test(tests, test_fenced_process_reads);
 	tcase_add_test(tests, test_adopted_mapping);
 	tcase_add_test(tests, test_reading_needs_no_right_to_write);
 	tcase_add_test(tests, test_each_thread_has_its_line);

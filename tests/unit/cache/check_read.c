@@ -76,8 +76,9 @@ START_TEST(test_every_size_is_read_whole_and_no_more)
 	struct world world;
 
 	world_start(&world, 4 * MIB);
-	for (size_t size = 0; size <= VALUES_MAX; size++) {
-		const size_t key_size = 1 + size % KEYS_MAX;
+	for (size_t round = 0; round <= 2 * VALUES_MAX; round++) {
+		const size_t size = round / 2;
+		const size_t key_size = round % 2 ? 17 + size % 16 : 1 + size % KEYS_MAX;
 		struct write_request request = {
 			.operation = WRITE_SET,
 			.key = value, /* any bytes do */
@@ -113,6 +114,48 @@ START_TEST(test_every_size_is_read_whole_and_no_more)
 	}
 	ck_assert_uint_eq(views_held(&world.self.cache.control), 0);
 	world_stop(&world);
+}
+END_TEST
+
+/* Behind it there is nothing that could be read. */
+START_TEST(test_object_at_the_very_end)
+{
+	static const char key[] = "a key of twenty byte";
+	char value[300], buffer[300];
+	struct random random = { 12 };
+
+	random_bytes(&random, value, sizeof value);
+	for (uint32_t size = 0; size <= sizeof value; size += 4) {
+		struct object_plan plan = { .key = key, .key_size = sizeof key - 1, .value_size = size };
+		uint64_t bytes = object_size(0, plan.key_size, size), hash, offset, word;
+		struct larder_view view;
+		struct world world;
+		atomic_u64 *head;
+		uint32_t segment;
+
+		world_start(&world, MIB);
+		put(&world, key, "somewhere");
+		hash = hash_key(world.arena->secret, key, plan.key_size);
+		word = index_search(world.arena, hash, key, plan.key_size);
+		offset = world.arena->bytes - bytes;
+		memcpy(object_write(world.arena, offset, &plan), value, size);
+		object_complete(world.arena, offset, &plan);
+		store_relaxed(index_locate(world.arena, hash, &word, &segment), slot_pack(hash, 0, offset));
+		ck_assert_int_eq(cache_get(&world.self.thread, key, plan.key_size, buffer, size, NULL), LARDER_OK);
+		ck_assert_mem_eq(buffer, value, size);
+		ck_assert_int_eq(cache_view(&world.self.thread, key, plan.key_size, &view), LARDER_OK);
+		ck_assert_uint_eq(view.size, size);
+		ck_assert_mem_eq(view.data, value, size);
+		cache_release(&world.self.cache, &view);
+
+		/* and what reaches beyond it is no object */
+		head = &((struct object *)(void *)(world.arena->base + offset))->head;
+		store_relaxed(head, load_relaxed(head) + (UINT64_C(8) << OBJECT_VALUE_SIZE_SHIFT));
+		ck_assert_int_eq(cache_get(&world.self.thread, key, plan.key_size, buffer, sizeof buffer, NULL),
+		                 LARDER_MISS);
+		ck_assert_int_eq(cache_view(&world.self.thread, key, plan.key_size, &view), LARDER_MISS);
+		world_stop(&world);
+	}
 }
 END_TEST
 
@@ -470,6 +513,7 @@ int main(void)
 	tcase_add_test(tests, test_get_describes_the_value);
 	tcase_add_test(tests, test_get_into_a_smaller_buffer);
 	tcase_add_test(tests, test_every_size_is_read_whole_and_no_more);
+	tcase_add_test(tests, test_object_at_the_very_end);
 	tcase_add_test(tests, test_miss_touches_nothing);
 	tcase_add_test(tests, test_arguments_are_checked);
 	tcase_add_test(tests, test_lookups_and_hits_are_counted);
