@@ -7,19 +7,26 @@
 
 /*
  * Pins the segment an object lies in, inside a section. What the pin holds is certain once the section was left in time. Return: where it is
- * noted, for unpin: the thread's line, or if that holds another view already, the counters of its shard.
+ * noted, for unpin: the thread's line, or if that holds another view already, the counters of its shard. pin_from is for who has the line at
+ * hand, and knows the mode of the process.
  */
-static inline __attribute__((always_inline)) uint32_t pin(struct cache_thread *thread, uint32_t segment)
+static inline __attribute__((always_inline)) uint32_t pin_from(struct cache_thread *thread, struct thread_line *line,
+                                                               bool fenced, uint32_t segment)
 {
 	uint32_t shard = PIN_SHARDS + thread->line;
 
-	if (__builtin_expect(!epoch_pin_view(&thread->reader, segment), 0)) {
+	if (__builtin_expect(!epoch_pin_view(line, fenced, segment), 0)) {
 		shard = thread->shard;
 		/* A16 <- R16, by the fence with which the section is left: the keeper sees the pin, or this thread that it was revoked before. */
 		fetch_add_relaxed(control_pin(&thread->cache->control, shard, segment), 1);
 	}
 	failpoint("view.pinned");
 	return shard;
+}
+
+static inline uint32_t pin(struct cache_thread *thread, uint32_t segment)
+{
+	return pin_from(thread, thread->reader.line, thread->reader.fenced, segment);
 }
 
 /* The shard may be anything, and the segment any that there is. */

@@ -365,7 +365,7 @@ static inline __attribute__((always_inline)) int view_plain(struct cache_thread 
 {
 	const struct arena_near *near = &thread->near;
 	const uint32_t segment = (uint32_t)(slot_offset(word) >> near->segment_shift);
-	struct thread_line *line;
+	struct thread_line *line = thread->reader.line;
 	struct plain plain;
 	uint64_t ttl_ms;
 
@@ -373,12 +373,11 @@ static inline __attribute__((always_inline)) int view_plain(struct cache_thread 
 	    !plain_fits(near, &plain) ||
 	    __builtin_expect(cache_expired_coarsely(&thread->cache->arena, plain.expires_ms, &ttl_ms), 0))
 		return view_unusual(thread, key, key_size, ret_view);
-	ret_view->shard = pin(thread, segment);
+	ret_view->shard = pin_from(thread, line, false, segment);
 	ret_view->data = plain.value;
 	ret_view->size = plain.value_size;
 	ret_view->segment = segment;
 	describe_plain(&plain, ttl_ms, &ret_view->item);
-	line = thread->reader.line;
 	if (__builtin_expect(!epoch_leave(line, thread->reader.entered), 0))
 		return view_revoked(thread, key, key_size, ret_view);
 	add_own(&line->hits, 1);

@@ -169,14 +169,15 @@ static inline void epoch_unpin_index(struct epoch_reader *reader, enum index_pin
  * neither needs more than a store.
  * False: the line holds another view, and this one is not pinned.
  */
-static inline __attribute__((always_inline)) bool epoch_pin_view(const struct epoch_reader *reader, uint32_t segment)
+static inline __attribute__((always_inline)) bool epoch_pin_view(struct thread_line *line, bool fenced,
+                                                                 uint32_t segment)
 {
-	atomic_u64 *pin = &reader->line->view_pin;
+	atomic_u64 *pin = &line->view_pin;
 
 	/* A17 <- R17: if another thread released the last view, the keeper may learn it only from the pin of the next. */
 	if (__builtin_expect(load_acquire(pin) != 0, 0))
 		return false;
-	if (__builtin_expect(reader->fenced, 0)) {
+	if (__builtin_expect(fenced, 0)) {
 		/* R27 -> A27: else both could miss each other, and a view be held of what is used again. */
 		(void)exchange_relaxed(pin, (uint64_t)segment + 1); /* epoch_leave has the fence */
 	} else {

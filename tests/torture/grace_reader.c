@@ -60,8 +60,10 @@ static void note(atomic_u64 ages[GRACE_AGES + 1], uint64_t age)
 /* In the line or, as if there were another view already, in the counters. */
 static void pin(struct reader *reader, uint64_t element)
 {
+	const struct epoch_reader *section = &reader->thread.reader;
+
 	reader->in_line = random_below(&reader->random, 4) != 0 &&
-	                  epoch_pin_view(&reader->thread.reader, (uint32_t)element);
+	                  epoch_pin_view(section->line, section->fenced, (uint32_t)element);
 	if (!reader->in_line) /* R6 -> A6 */
 		fetch_add_acq_rel(control_pin(&reader->thread.cache->control, reader->thread.shard, (uint32_t)element),
 		                  1);

@@ -242,7 +242,7 @@ static void view_in_line(void)
 
 	epoch_enter(reader);
 	if (load_acquire(word))
-		pinned = epoch_pin_view(reader, segment);
+		pinned = epoch_pin_view(reader->line, reader->fenced, segment);
 	if (epoch_exit(reader) && pinned)
 		weak_expect(bytes[0] == 'a');
 	if (pinned)
@@ -256,7 +256,7 @@ static void view_elsewhere(void)
 	bool pinned;
 
 	epoch_enter(reader);
-	pinned = epoch_pin_view(reader, segment - 1);
+	pinned = epoch_pin_view(reader->line, reader->fenced, segment - 1);
 	epoch_exit(reader);
 	weak_pause();
 	if (pinned)

@@ -100,12 +100,12 @@ START_TEST(test_line_has_room_for_one_view)
 	world_start(&world, MIB);
 	for (int fenced = 0; fenced < 2; fenced++) {
 		reader->fenced = fenced;
-		ck_assert(epoch_pin_view(reader, 7));
-		ck_assert(!epoch_pin_view(reader, 8));
+		ck_assert(epoch_pin_view(reader->line, reader->fenced, 7));
+		ck_assert(!epoch_pin_view(reader->line, reader->fenced, 8));
 		ck_assert(grace_view_pinned(control, 7) && !grace_view_pinned(control, 8));
 		epoch_unpin_view(reader->line, fenced);
 		ck_assert(!grace_view_pinned(control, 7));
-		ck_assert(epoch_pin_view(reader, 8));
+		ck_assert(epoch_pin_view(reader->line, reader->fenced, 8));
 		ck_assert(grace_view_pinned(control, 8));
 		epoch_unpin_view(reader->line, fenced);
 		ck_assert(grace_idle(control));
