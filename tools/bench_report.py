@@ -5,7 +5,7 @@
     tools/bench_report.py FILE.json... >report.html
     tools/bench_report.py --into docs/PERFORMANCE.md FILE.json...
 
-The second form puts tables of quick's and scaling's results where the document has <!-- NAME --> and <!-- end -->.
+The second form puts tables of their results where the document has <!-- NAME --> and <!-- end -->.
 """
 import html
 import json
@@ -109,7 +109,7 @@ def distinct(results, *names):
 
 
 def times(results):
-    """ns of one process, a row for each system, a column for each mix."""
+    """ns of one process: the head of a table, and a row for each system, with a column for each mix."""
     one = [r for r in results if r["processes"] == 1 and "histogram" not in r]
     mixes = [mix for (mix,) in distinct(one, "mix")]
     found = {}
@@ -119,7 +119,7 @@ def times(results):
     for (system,) in distinct(one, "system"):
         cells = [found.get((system, mix)) for mix in mixes]
         rows.append([system] + [f"{figure(c['ns'])} ±{c['spread'] * 50:.0f} %" if c else "-" for c in cells])
-    return table(["ns for one operation"] + mixes, rows)
+    return ["ns for one operation"] + mixes, rows
 
 
 def rates(results):
@@ -162,7 +162,7 @@ def full(data):
     for keys, size, order in distinct(data["results"], "keys", "value_bytes", "order"):
         chosen = [r for r in data["results"] if (r["keys"], r["value_bytes"], r["order"]) == (keys, size, order)]
         out.append(f"<h3>{keys:,} keys, values of {size} bytes, {text(order)}</h3>")
-        out.append(times(chosen))
+        out.append(table(*times(chosen)))
         out.append(rates(chosen))
         singles = [r for r in chosen if "histogram" in r]
         if singles:
@@ -215,6 +215,15 @@ def quick_tables(data):
     return where + "\n\n" + markdown(["", "touch", "copy", "a key of 32", "set"], rows) + "\n\n" + markdown(["ratio", ""], ratios)
 
 
+def full_tables(data):
+    out = [f"{data['cpu_model']}, {data['rounds']} rounds; {time.strftime('%Y-%m-%d')}. One process; ± half of the spread of the rounds."]
+    for keys, size, order in distinct(data["results"], "keys", "value_bytes", "order"):
+        chosen = [r for r in data["results"] if (r["keys"], r["value_bytes"], r["order"]) == (keys, size, order)]
+        out.append(f"{keys:,} keys, values of {size} bytes, {order}:")
+        out.append(markdown(*times(chosen)))
+    return "\n\n".join(out)
+
+
 def scaling_tables(data):
     out = []
     for series in data["series"]:
@@ -235,7 +244,7 @@ def into(path, results):
         document = file.read()
     for data in results:
         name = data["benchmark"]
-        tables = {"quick": quick_tables, "scaling": scaling_tables}.get(name)
+        tables = {"quick": quick_tables, "scaling": scaling_tables, "full": full_tables}.get(name)
         if tables:
             pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
             filled = tables(data)
