@@ -137,8 +137,8 @@ int larder_get(larder *cache, const void *key, size_t key_size, void *buffer, si
 
 /*
  * A value in place. data stays valid and unchanged until larder_release, whatever happens to the key. It is aligned for
- * any C type (of up to 8-byte alignment) of which size is a multiple. One view holds back the reuse of one segment of
- * memory, so release it soon. Do not copy the structure: a counter's text lives inside it.
+ * any C type (of up to 8-byte alignment) of which size is a multiple, unless somebody who may write to the arena wrote
+ * over it. One view holds back the reuse of one segment of memory, so release it soon. Do not copy the structure: a counter's text lives inside it.
  */
 struct larder_view {
 	const void *data;

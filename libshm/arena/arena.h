@@ -56,6 +56,7 @@ struct arena_near {
 	uint32_t homes;
 	uint32_t directory_shift;
 	uint32_t segment_shift;
+	uint32_t short_sizes; /* keys of so many sizes, from HASH_SHORT_MIN on, are looked up with nothing but this */
 	_Alignas(16) uint8_t secret[SHORT_SECRET_BYTES];
 };
 
@@ -65,7 +66,8 @@ static inline __attribute__((always_inline)) struct arena_near arena_near(const 
 		                   .bytes = arena->bytes,
 		                   .homes = arena->homes,
 		                   .directory_shift = arena->directory_shift,
-		                   .segment_shift = arena->segment_shift };
+		                   .segment_shift = arena->segment_shift,
+		                   .short_sizes = HASH_SHORT_MAX - HASH_SHORT_MIN + 1 };
 
 	memcpy(near.secret, arena->secret, sizeof near.secret);
 	return near;

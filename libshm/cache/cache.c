@@ -90,7 +90,7 @@ int cache_thread_start(struct cache *cache, struct cache_thread *ret_thread)
 	memset(ret_thread, 0, sizeof *ret_thread);
 	ret_thread->near = arena_near(&cache->arena);
 	if (cache->fenced)
-		ret_thread->near.bytes = 0;
+		ret_thread->near.short_sizes = 0;
 	ret_thread->cache = cache;
 	ret_thread->allocator = &cache->allocators[line];
 	ret_thread->line = (uint32_t)line;

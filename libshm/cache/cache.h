@@ -37,7 +37,7 @@ struct dead_note {
 
 /* One thread's use of it. */
 struct cache_thread {
-	struct arena_near near; /* for sections as most processes have them: of a fenced one it has no bytes */
+	struct arena_near near; /* for sections as most processes have them: of a fenced one it has no short sizes */
 	struct cache *cache;
 	struct allocator *allocator; /* the line's */
 	struct epoch_reader reader;

@@ -103,7 +103,7 @@ static __attribute__((noinline)) int get_any(struct cache_thread *thread, const 
 	return result;
 }
 
-/* A get of a key that is in the sample, in a section that is left, or outside of one. */
+/* A get of a key that is in the sample. */
 static __attribute__((noinline)) int get_sampled(struct cache_thread *thread, const void *key, size_t key_size,
                                                  void *buffer, size_t buffer_size, struct larder_item *ret_item)
 {
@@ -112,7 +112,6 @@ static __attribute__((noinline)) int get_sampled(struct cache_thread *thread, co
 	struct larder_item item;
 	int result;
 
-	epoch_exit(&thread->reader);
 	epoch_enter(&thread->reader);
 	result = get_any(thread, key, key_size, buffer, buffer_size, &item, index_guess(arena, hash));
 	if (ret_item && result != LARDER_MISS)
@@ -160,7 +159,16 @@ static inline __attribute__((always_inline)) bool copy_usual(unsigned char *to, 
 	return true;
 }
 
-/* Enters a section for the usual read, in which nothing is looked at but what is near; in a fenced process that is nothing. */
+/*
+ * What of a process that is not fenced is a short key; one that is has none, for whom all goes the other way: its sections begin by an
+ * exchange, and a store before that would hide from it what the keeper did (docs/MEMORY-ORDER.md).
+ */
+static inline __attribute__((always_inline)) bool is_short(const struct arena_near *near, size_t key_size)
+{
+	return __builtin_expect(key_size - HASH_SHORT_MIN < near->short_sizes, 1);
+}
+
+/* Enters a section, in such a process. */
 static inline __attribute__((always_inline)) void enter(struct cache_thread *thread)
 {
 	const struct arena_header *header = (const struct arena_header *)(const void *)thread->near.base;
@@ -176,11 +184,19 @@ static __attribute__((noinline)) int get_revoked(struct cache_thread *thread, co
 	return get_any(thread, key, key_size, buffer, buffer_size, ret_item, SLOT_LINK);
 }
 
+/* A get of a key that is in the sample, which is known only in a section. */
+static __attribute__((noinline)) int get_sampled_after(struct cache_thread *thread, const void *key, size_t key_size,
+                                                       void *buffer, size_t buffer_size, struct larder_item *ret_item)
+{
+	epoch_exit(&thread->reader);
+	return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
+}
+
 /* A get that is not of the usual kind, from inside the section in which thread->guessed was guessed. */
 static __attribute__((noinline)) int get_unusual(struct cache_thread *thread, const void *key, size_t key_size,
                                                  void *buffer, size_t buffer_size, struct larder_item *ret_item)
 {
-	if (__builtin_expect(thread->reader.fenced || !buffer, 0)) {
+	if (__builtin_expect(!buffer, 0)) {
 		epoch_exit(&thread->reader);
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
 	}
@@ -230,7 +246,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	struct short_key loaded;
 	uint64_t hash, word, head;
 
-	if (__builtin_expect(!hash_is_short(key_size) || !key, 0))
+	if (!is_short(near, key_size) || __builtin_expect(!key, 0))
 		return get_other(thread, key, key_size, buffer, buffer_size, ret_item);
 	loaded = short_key_load(key, key_size);
 	hash = hash_short_key(near->secret, loaded, key_size);
@@ -240,7 +256,7 @@ int cache_get(struct cache_thread *thread, const void *key, size_t key_size, voi
 	if (__builtin_expect(!buffer, 0))
 		return get_unusual(thread, key, key_size, buffer, buffer_size, ret_item);
 	if (usage_sampled(hash))
-		return get_sampled(thread, key, key_size, buffer, buffer_size, ret_item);
+		return get_sampled_after(thread, key, key_size, buffer, buffer_size, ret_item);
 	if (__builtin_expect(!slot_is_object(word), 0))
 		return get_unusual(thread, key, key_size, buffer, buffer_size, ret_item);
 	fetch_value(near, word); /* where the value begins is known only when the first line has come */
@@ -308,7 +324,7 @@ static __attribute__((noinline)) int view_any(struct cache_thread *thread, const
 	return result;
 }
 
-/* A view of a key that is in the sample, in a section that is left, or outside of one. */
+/* A view of a key that is in the sample. */
 static __attribute__((noinline)) int view_sampled(struct cache_thread *thread, const void *key, size_t key_size,
                                                   struct larder_view *ret_view)
 {
@@ -316,7 +332,6 @@ static __attribute__((noinline)) int view_sampled(struct cache_thread *thread, c
 	const uint64_t hash = hash_key(arena->secret, key, key_size);
 	int result;
 
-	epoch_exit(&thread->reader);
 	epoch_enter(&thread->reader);
 	result = view_any(thread, key, key_size, ret_view, index_guess(arena, hash));
 	read_note_usage(thread, hash, key_size, result, &ret_view->item);
@@ -347,15 +362,12 @@ static __attribute__((noinline)) int view_revoked(struct cache_thread *thread, c
 	return view_any(thread, key, key_size, ret_view, SLOT_LINK);
 }
 
-/* As get_unusual. */
-static __attribute__((noinline)) int view_unusual(struct cache_thread *thread, const void *key, size_t key_size,
-                                                  struct larder_view *ret_view)
+/* As get_sampled_after. */
+static __attribute__((noinline)) int view_sampled_after(struct cache_thread *thread, const void *key, size_t key_size,
+                                                        struct larder_view *ret_view)
 {
-	if (__builtin_expect(thread->reader.fenced, 0)) {
-		epoch_exit(&thread->reader);
-		return view_other(thread, key, key_size, ret_view);
-	}
-	return view_any(thread, key, key_size, ret_view, thread->guessed);
+	epoch_exit(&thread->reader);
+	return view_sampled(thread, key, key_size, ret_view);
 }
 
 /* As get_plain. */
@@ -372,7 +384,7 @@ static inline __attribute__((always_inline)) int view_plain(struct cache_thread 
 	if (__builtin_expect(!plain_look(near, word, head, bare, loaded, key_size, &plain), 0) ||
 	    !plain_fits(near, &plain) ||
 	    __builtin_expect(cache_expired_coarsely(&thread->cache->arena, plain.expires_ms, &ttl_ms), 0))
-		return view_unusual(thread, key, key_size, ret_view);
+		return view_any(thread, key, key_size, ret_view, thread->guessed);
 	ret_view->shard = pin_from(thread, line, false, segment);
 	ret_view->data = plain.value;
 	ret_view->size = plain.value_size;
@@ -391,7 +403,7 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	struct short_key loaded;
 	uint64_t hash, word, head;
 
-	if (__builtin_expect(!hash_is_short(key_size) || !key || !ret_view, 0))
+	if (!is_short(near, key_size) || __builtin_expect(!key || !ret_view, 0))
 		return view_other(thread, key, key_size, ret_view);
 	loaded = short_key_load(key, key_size);
 	hash = hash_short_key(near->secret, loaded, key_size);
@@ -399,16 +411,16 @@ int cache_view(struct cache_thread *thread, const void *key, size_t key_size, st
 	word = index_guess_near(near, hash);
 	thread->guessed = word;
 	if (usage_sampled(hash))
-		return view_sampled(thread, key, key_size, ret_view);
+		return view_sampled_after(thread, key, key_size, ret_view);
 	if (__builtin_expect(!slot_is_object(word), 0))
-		return view_unusual(thread, key, key_size, ret_view);
+		return view_any(thread, key, key_size, ret_view, thread->guessed);
 	fetch_value(near, word);
 	head = plain_head(near, word, PLAIN_BYTES);
 	if (plain_is_bare(head, key_size))
 		return view_plain(thread, word, head, true, key, loaded, key_size, ret_view);
 	if (plain_is(head, key_size))
 		return view_plain(thread, word, head, false, key, loaded, key_size, ret_view);
-	return view_unusual(thread, key, key_size, ret_view);
+	return view_any(thread, key, key_size, ret_view, thread->guessed);
 }
 
 void cache_release(struct cache *cache, struct larder_view *view)

@@ -33,8 +33,8 @@ struct epoch_reader {
 };
 
 /*
- * Enters a section, for who has all that takes at hand, keeps the epoch himself, and leaves by epoch_leave. fenced: the mode of the process;
- * if it is fenced and another is said, nothing may be read in the section. Return: the epoch.
+ * Enters a section, for who has all that takes at hand, keeps the epoch himself, and leaves by epoch_leave. fenced: the mode of the process.
+ * Return: the epoch.
  */
 static inline __attribute__((always_inline)) uint64_t epoch_begin(struct thread_line *line,
                                                                   const atomic_u64 *arena_epoch, bool fenced)

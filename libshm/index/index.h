@@ -207,7 +207,7 @@ static inline __attribute__((always_inline)) uint32_t bucket_matches(const struc
 static inline __attribute__((always_inline)) bool bucket_moved(const struct bucket *bucket)
 {
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
-	_Static_assert(CONTROL_MOVED >> 40 <= UINT8_MAX,
+	_Static_assert(CONTROL_MOVED >> 40 && CONTROL_MOVED >> 40 <= UINT8_MAX,
 	               "it is in the sixth byte, which one instruction looks at where it lies");
 
 	return ((const unsigned char *)&bucket->control)[5] & CONTROL_MOVED >> 40;

@@ -216,9 +216,11 @@ void stand_in_begin(const struct stage *stage, const struct image *image, enum r
 		ret_stand_in->allocator = *stage->other.thread.allocator;
 	ret_stand_in->thread = (struct cache_thread){
 		.cache = cache,
+		.near = arena_near(arena),
 		.allocator = &ret_stand_in->allocator,
 		.reader = { .line = &cache->control.page->threads[0], .epoch = &arena->header->epoch, .fenced = true },
 	};
+	ret_stand_in->thread.near.short_sizes = 0;
 	if (load_relaxed(&cache->control.page->thread_high) == 0)
 		store_relaxed(&cache->control.page->thread_high, 1);
 }

@@ -268,7 +268,38 @@ static void begin_and_get(void)
 	get_a();
 }
 
+/* The whole get, once or twice, and a keeper that only unlinks and uses the memory again. */
+static void get_bare(void)
+{
+	char value[64];
+	struct larder_item item;
+
+	if (stage_look(0, stage_key(0), value, &item) == LARDER_OK)
+		weak_expect(value[0] == 'a');
+}
+
+static void get_bare_twice(void)
+{
+	get_bare();
+	get_bare();
+}
+
+static void unlink_and_use(void)
+{
+	const struct control *control = &stage_world.self.cache.control;
+	struct object_view object;
+	uint64_t epoch;
+
+	weak_expect(object_parse(stage_arena, slot_offset(slot_word), &object));
+	store_relaxed(slot, 0); /* nobody else writes */
+	epoch = grace_begin(stage_arena, grace_first(stage_arena));
+	if (grace_oldest(control) >= epoch)
+		memset((unsigned char *)(uintptr_t)object.value, 'z', object.value_size);
+}
+
 const struct weak_scenario weak_scenarios_reclaim[] = {
+	{ "grace-get-fenced", 5, fenced_bare, { get_bare, unlink_and_use }, NULL },
+	{ "grace-gets-fenced", 4, fenced_bare, { get_bare_twice, unlink_and_use }, NULL },
 	{ "reclaim-get-plain", 2, plain, { get_a, keep_patiently, set_another }, check_slots },
 	{ "reclaim-get-fenced", 2, fenced, { get_a, keep_patiently, set_another }, check_slots },
 	{ "reclaim-get-new", 2, fenced, { get_new, keep_patiently, set_another }, check_slots },

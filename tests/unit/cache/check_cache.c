@@ -64,7 +64,7 @@ START_TEST(test_fenced_process_reads)
 	world_start(&world, MIB);
 	put(&world, key, "value");
 	client_start_waiting(&world, &client, true, 0);
-	ck_assert_uint_eq(client.thread.near.bytes, 0);
+	ck_assert_uint_eq(client.thread.near.short_sizes, 0);
 	ck_assert_int_eq(cache_get(&client.thread, key, 20, buffer, sizeof buffer, &item), LARDER_OK);
 	ck_assert_uint_eq(item.value_size, 5);
 	ck_assert_mem_eq(buffer, "value", 5);
