@@ -36,7 +36,7 @@ struct driver_setup {
 	uint64_t page_bytes;   /* which the memory of a table in the process should have */
 	const char *pages;     /* larderd's --pages, or NULL */
 	const char *directory; /* for sockets and files; emptied and removed by the harness */
-	unsigned room;         /* larder's arena has so many times what the entries take; 0: as usual */
+	unsigned room_percent; /* of what the entries take larder's arena has so much; 0: as usual */
 	unsigned arenas;       /* of driver_larder_arenas */
 	unsigned workers;      /* how many processes may open it */
 	struct machine_cpus cpus;

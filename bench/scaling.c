@@ -19,11 +19,14 @@
 #define OPERATIONS ((size_t)1 << 17)
 #define WARM ((size_t)1 << 14)
 #define TOGETHER_NS UINT64_C(250000000)
-#define ROOM_FOR_MANY 6 /* 64 writers together leave much behind before the keeper gets its turn */
+#define ROOM_FOR_MANY_PERCENT 600 /* 64 writers together leave much behind before the keeper gets its turn */
 #define POINTS_MAX 8
 #define LINES_MAX 4
 #define VALUES_BYTES (UINT64_C(256) << 20) /* of all values, where their size varies */
-#define ENTRY_BYTES 600 /* that larder and the floor take together for an entry of 120 bytes, room included */
+#define ENTRY_BYTES 600      /* that larder and the floor take together for an entry of 120 bytes, room included */
+#define CLOSE_KEYS 20000000u /* from so many on there is less room, so that a machine of 24 GiB can have them, */
+#define CLOSE_PERCENT 125
+#define CLOSE_ENTRY_BYTES 450 /* for which this will do */
 
 struct line {
 	const char *label;
@@ -134,9 +137,13 @@ static int vary_keys(struct scaling *scaling, struct series *series)
 		                              { .label = "floor of a get" } },
 		                   .count = 4 };
 	for (size_t i = 0; result == 0 && i < sizeof counts / sizeof counts[0]; i++) {
-		const struct driver_setup setup = { .keys = counts[i], .value_bytes = VALUE_BYTES, .workers = 1 };
+		const bool close = counts[i] >= CLOSE_KEYS;
+		const struct driver_setup setup = { .keys = counts[i],
+			                            .value_bytes = VALUE_BYTES,
+			                            .workers = 1,
+			                            .room_percent = close ? CLOSE_PERCENT : 0 };
 
-		if (machine_memory_available() < (uint64_t)counts[i] * ENTRY_BYTES) {
+		if (machine_memory_available() < (uint64_t)counts[i] * (close ? CLOSE_ENTRY_BYTES : ENTRY_BYTES)) {
 			complain(0, "without %u keys: too little memory", counts[i]);
 			break;
 		}
@@ -158,7 +165,7 @@ static int vary_processes(struct scaling *scaling, struct series *series)
 	static const unsigned counts[] = { 1, 2, 4, 8, 16, 32, 64 };
 	static const unsigned percents[] = { 0, 5, 50 };
 	const struct driver_setup setup = {
-		.keys = KEYS, .value_bytes = VALUE_BYTES, .workers = 64, .room = ROOM_FOR_MANY
+		.keys = KEYS, .value_bytes = VALUE_BYTES, .workers = 64, .room_percent = ROOM_FOR_MANY_PERCENT
 	};
 	const size_t lines = sizeof percents / sizeof percents[0];
 	int result;

@@ -10,8 +10,8 @@
 
 /* Room for the index, for headers, and for what sets leave behind until the keeper has taken it back. */
 #define OVERHEAD_BYTES 64
-#define ROOM 2
-#define ROOM_LARGE 4 /* a segment holds few large values, and so has much waste */
+#define ROOM_PERCENT 200
+#define ROOM_LARGE_PERCENT 400 /* a segment holds few large values, and so has much waste */
 #define LARGE_BYTES 16384
 #define PATIENCE_MS 20000 /* a set that has to wait for memory costs that time, and is no error */
 #define ARENA_LEAST_MIB 256
@@ -43,9 +43,9 @@ uint64_t driver_larder_page_bytes(const void *instance)
 
 static int start(const struct driver_setup *setup, const char *access, void **ret_instance)
 {
-	const unsigned usual = setup->value_bytes < LARGE_BYTES ? ROOM : ROOM_LARGE;
+	const unsigned usual = setup->value_bytes < LARGE_BYTES ? ROOM_PERCENT : ROOM_LARGE_PERCENT;
 	const uint64_t bytes = (uint64_t)setup->keys * (KEY_BYTES + setup->value_bytes + OVERHEAD_BYTES) *
-	                       (setup->room > 0 ? setup->room : usual);
+	                       (setup->room_percent > 0 ? setup->room_percent : usual) / 100;
 	const uint64_t mib = (bytes >> 20) > ARENA_LEAST_MIB ? bytes >> 20 : ARENA_LEAST_MIB;
 	struct instance *instance = malloc(sizeof *instance);
 	char size[32];
