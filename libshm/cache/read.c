@@ -160,15 +160,15 @@ static inline __attribute__((always_inline)) bool copy_usual(unsigned char *to, 
 }
 
 /*
- * What of a process that is not fenced is a short key; one that is has none, for whom all goes the other way: its sections begin by an
- * exchange, and a store before that would hide from it what the keeper did (docs/MEMORY-ORDER.md).
+ * Whether a key goes the usual way. In a fenced process none does: there a section begins by an exchange, and what a store before that wrote
+ * would hide from the exchange what the keeper did (docs/MEMORY-ORDER.md).
  */
 static inline __attribute__((always_inline)) bool is_short(const struct arena_near *near, size_t key_size)
 {
 	return __builtin_expect(key_size - HASH_SHORT_MIN < near->short_sizes, 1);
 }
 
-/* Enters a section, in such a process. */
+/* Enters a section, in a process that is not fenced. */
 static inline __attribute__((always_inline)) void enter(struct cache_thread *thread)
 {
 	const struct arena_header *header = (const struct arena_header *)(const void *)thread->near.base;
@@ -210,7 +210,7 @@ static __attribute__((noinline)) int noted(struct cache_thread *thread)
 	return LARDER_OK;
 }
 
-/* A get of the object of thread->guessed, which is given too, and is plain, or even bare. */
+/* A get of the object of a word, that of thread->guessed, and with this head; it is plain, or even bare. */
 static inline __attribute__((always_inline)) int get_plain(struct cache_thread *thread, uint64_t word, uint64_t head,
                                                            bool bare, const void *key, struct short_key loaded,
                                                            size_t key_size, void *buffer, size_t buffer_size,
