@@ -215,8 +215,8 @@ struct chunk_header {
 
 /*
  * An object: this header, then in this order and only where a flag says so: expiry (8 bytes, arena ms), user flags
- * (4 bytes); then the key; then padding, as the head says; then the value, aligned for its size; padded to OBJECT_UNIT. A counter has no value bytes:
- * its pair of words stands at the first 16-byte boundary after the key.
+ * (4 bytes); then the key; then padding, as the head says; then the value, aligned for its size; padded to OBJECT_UNIT.
+ * A counter has no value bytes: its pair of words stands at the first 16-byte boundary after the key.
  * The head is written last, with release. Nothing is changed once it is published, except the words of a counter.
  */
 struct object {

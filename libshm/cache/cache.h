@@ -41,8 +41,7 @@ struct cache_thread {
 	struct cache *cache;
 	struct allocator *allocator; /* the line's */
 	struct epoch_reader reader;
-	uint64_t
-		guessed; /* in the section that a get or view of the usual kind hands over to one of another kind (read.c) */
+	uint64_t guessed; /* by a get or view, for the part of it that does what is unusual (read.c) */
 	uint32_t line;
 	uint32_t shard;
 	uint32_t dead_count;

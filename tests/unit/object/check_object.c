@@ -248,7 +248,7 @@ START_TEST(test_offsets_near_the_end)
 }
 END_TEST
 
-/* Whatever padding a head claims, the value is inside, and a walker goes on behind it. */
+/* Whatever padding a head claims, the value is inside, or there is no object. */
 START_TEST(test_padding_that_nobody_wrote)
 {
 	struct world world;
